@@ -1,0 +1,43 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help build release test lint format demo demo-model broker-start broker-stop clean dependencies
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dependencies: ## install the Debian packages that are missing (needs root or sudo)
+	@scripts/install-dependencies
+
+build: dependencies ## debug build
+	swift build
+
+release: dependencies ## optimised build of the program, with the Swift runtime inside
+	swift build -c release --static-swift-stdlib --product chat-worker
+
+test: dependencies ## everything that CI runs: build, lint, contracts, demo, tests on a private broker
+	@scripts/test
+
+lint: ## format rules (swift format --strict), shell and Python scripts
+	@scripts/lint
+
+format: ## rewrite the Swift sources in the project's format
+	swift format --in-place --recursive Sources Tests Package.swift
+
+demo: ## one chat job from queue to signed webhook, on a simulated gateway
+	@scripts/demo
+
+demo-model: ## the same on a real, small language model (about 250 MB into .model)
+	@scripts/demo --model
+
+broker-start: dependencies ## start this checkout's private RabbitMQ and print its URL
+	@scripts/broker start && scripts/broker url
+
+broker-stop: ## stop it; its data stays
+	@scripts/broker stop
+
+clean: ## delete what was built, and the data of demo, tests and private broker
+	@for folder in .demo/broker .broker-test .broker; do \
+		[ ! -d "$$folder" ] || CHAT_WORKER_BROKER_DIR="$$PWD/$$folder" scripts/broker wipe; \
+	done
+	@rm -rf .demo
+	swift package clean

@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target is built in Swift 6 language mode (the tools version's default) and without warnings.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+// The layers: a target may depend only on those above it in this list.
+let layers: [Target] = [
+    .systemLibrary(
+        name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+    .target(name: "ChatModel", dependencies: [crypto], swiftSettings: strict),
+    .target(name: "AMQP", dependencies: ["CRabbitMQ", logging], swiftSettings: strict),
+    .target(
+        name: "Gateway",
+        dependencies: ["ChatModel", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, logging],
+        swiftSettings: strict),
+    .target(
+        name: "Webhooks",
+        dependencies: ["ChatModel", httpClient, crypto, nioCore, nioPosix, nioHTTP1, nioSSL, logging],
+        swiftSettings: strict),
+    .target(
+        name: "JobRunner",
+        dependencies: ["ChatModel", "AMQP", "Gateway", "Webhooks", nioCore, nioPosix, logging],
+        swiftSettings: strict),
+    .target(
+        name: "WorkerService",
+        dependencies: [
+            "ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", lifecycle, logging, nioCore, nioPosix,
+            .product(name: "TOMLKit", package: "TOMLKit"),
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "GatewaySimulator",
+        dependencies: [
+            "ChatModel", "Webhooks", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, httpClient, crypto,
+        ],
+        swiftSettings: strict),
+    .executableTarget(
+        name: "chat-worker",
+        dependencies: [
+            "ChatModel", "AMQP", "Webhooks", "JobRunner", "WorkerService", "GatewaySimulator", arguments, logging,
+        ],
+        swiftSettings: strict),
+]
+
+let tests: [Target] = [
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(name: "ChatModelTests", dependencies: ["ChatModel", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "AMQPTests", dependencies: ["AMQP", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+        name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded], swiftSettings: strict),
+    .testTarget(
+        name: "WebhooksTests", dependencies: ["Webhooks", "TestSupport", nioEmbedded], swiftSettings: strict),
+    .testTarget(name: "JobRunnerTests", dependencies: ["JobRunner", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "WorkerServiceTests", dependencies: ["WorkerService", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+        name: "GatewaySimulatorTests",
+        dependencies: [
+            "GatewaySimulator", "Webhooks", "ChatModel", "TestSupport", nioCore, nioPosix, nioHTTP1, nioWebSocket,
+            nioEmbedded,
+        ],
+        exclude: ["Samples"], swiftSettings: strict),
+    .testTarget(
+        name: "EndToEndTests",
+        dependencies: ["WorkerService", "GatewaySimulator", "TestSupport"], swiftSettings: strict),
+]
+
+let package = Package(
+    name: "chat-worker",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "chat-worker", targets: ["chat-worker"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: layers + tests
+)

@@ -1,0 +1,50 @@
+/// What the frames of one channel add up to.
+enum BrokerEvent: Sendable, Equatable {
+    case delivered(consumerTag: String, IncomingMessage)
+    case got(IncomingMessage)
+    case getEmpty
+    case returned(ReturnedMessage)
+    case acknowledged(tag: UInt64, multiple: Bool)
+    case refused(tag: UInt64, multiple: Bool)
+    /// The broker ended a consumer: its queue was deleted, or the queue's leader failed.
+    case cancelled(consumerTag: String)
+    /// The broker confirmed that a consumer has ended.
+    case cancelConfirmed(consumerTag: String)
+    case channelClosed(replyCode: Int, replyText: String)
+    case connectionClosed(replyCode: Int, replyText: String)
+    case blocked(reason: String)
+    case unblocked
+}
+
+/// A message with its content complete.
+struct IncomingMessage: Sendable, Equatable {
+    var deliveryTag: UInt64
+    var redelivered: Bool
+    var exchange: String
+    var routingKey: String
+    var properties: MessageProperties
+    /// Empty where it was over the hard cap.
+    var body: [UInt8]
+    var bodySize: UInt64
+    var isOversize: Bool
+}
+
+/// A `mandatory` message that reached no queue; its body is not kept.
+struct ReturnedMessage: Sendable, Equatable {
+    var replyCode: Int
+    var replyText: String
+    var exchange: String
+    var routingKey: String
+    var messageID: String?
+    var bodySize: UInt64
+
+    /// The same number as `PublishTemplate.fingerprint` of the message that came back.
+    var fingerprint: UInt64 {
+        var print = Fingerprint(exchange: exchange, routingKey: routingKey)
+        if let messageID {
+            for byte in messageID.utf8 { print.combine(byte: byte) }
+        }
+        print.combine(bodySize)
+        return print.value
+    }
+}

@@ -1,0 +1,44 @@
+import Glibc
+
+/// Lets a connection thread sleep until its socket, its waker or its tick has something for it.
+struct ConnectionPoller {
+    /// The most that a connection thread sleeps: heartbeats are sent and checked only inside librabbitmq's calls.
+    static let tick: UInt64 = 250_000_000
+
+    let waker: Waker
+
+    /// Sleeps until there is input (or, where asked, room for output), a wake, or `limit` nanoseconds are over.
+    func sleep(socket: Int32, wantsOutput: Bool = false, limit: UInt64 = Self.tick) {
+        guard waker.prepareToSleep() else { return }
+        var descriptors = [2 of pollfd](repeating: pollfd())
+        descriptors[0] = pollfd(fd: waker.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        descriptors[1] = pollfd(fd: socket, events: Int16(wantsOutput ? POLLIN | POLLOUT : POLLIN), revents: 0)
+        var span = descriptors.mutableSpan
+        span.withUnsafeMutableBufferPointer { buffer in
+            _ = poll(buffer.baseAddress, nfds_t(buffer.count), Self.milliseconds(limit))
+        }
+    }
+
+    /// Sleeps without a socket, for a reconnect wait: until `isOver` says so, or `limit` nanoseconds are over.
+    func wait(limit: UInt64, unless isOver: () -> Bool) {
+        let end = Monotonic.now() &+ limit
+        while !isOver() {
+            let now = Monotonic.now()
+            guard now < end else { return }
+            sleep(socket: -1, limit: end - now)
+            _ = waker.awake()
+        }
+    }
+
+    /// Whether the socket takes output without blocking, now.
+    static func isWritable(_ socket: Int32) -> Bool {
+        var descriptor = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
+        // An error or hang-up counts: the send then says which.
+        return poll(&descriptor, 1, 0) > 0
+    }
+
+    /// Rounded up, so that a remaining fraction does not spin.
+    private static func milliseconds(_ nanoseconds: UInt64) -> Int32 {
+        Int32(clamping: (nanoseconds &+ 999_999) / 1_000_000)
+    }
+}

@@ -1,0 +1,54 @@
+public import Logging
+
+/// A connection that only consumes and acknowledges: under a broker alarm, acks on a connection that also publishes
+/// are not processed. One thread owns it; it reconnects for ever, declaring the topology each time, until `close()`.
+///
+/// Call `start()` once, and `close()` before dropping the last reference: the thread keeps the delegate alive.
+public final class ConsumerConnection: Sendable {
+    private let mailbox = ConsumerMailbox()
+    private let thread = OwnedThread()
+    private let makeLoop: @Sendable (ConsumerMailbox) -> ConsumerLoop
+
+    /// - Parameter maximumBodySize: bytes; a larger body is delivered with `isOversize`.
+    public init(
+        configuration: AMQPConfiguration, topology: Topology, consumptions: [Consumption],
+        delegate: any ConsumerDelegate, maximumBodySize: Int, logger: Logger
+    ) {
+        makeLoop = { mailbox in
+            ConsumerLoop(
+                configuration: configuration, topology: topology, consumptions: consumptions, delegate: delegate,
+                maximumBodySize: maximumBodySize, mailbox: mailbox, logger: logger)
+        }
+    }
+
+    /// Starts the thread, which connects in its own time. Throws only where the system has no thread or descriptor
+    /// left.
+    public func start() throws(AMQPError) {
+        try mailbox.waker.check()
+        let (mailbox, makeLoop) = (mailbox, makeLoop)
+        try thread.start(name: "amqp-consumer") { makeLoop(mailbox).run() }
+    }
+
+    /// From any thread. A tag of an earlier generation, or one that was settled already, is ignored.
+    public func acknowledge(_ tag: DeliveryTag) {
+        mailbox.settle(Settlement(tag: tag, verdict: .acknowledge))
+    }
+
+    /// From any thread. Without `requeue` the broker dead-letters the message where its queue says so.
+    public func reject(_ tag: DeliveryTag, requeue: Bool) {
+        mailbox.settle(Settlement(tag: tag, verdict: requeue ? .requeue : .reject))
+    }
+
+    /// Cancels every consumer. Returns when the broker confirmed that nothing more is coming, or the connection is
+    /// lost. Deliveries may still arrive meanwhile; acks still work afterwards. A connection that is lost after
+    /// this is not opened again.
+    public func stopConsuming() async {
+        await mailbox.stopConsuming()
+    }
+
+    /// Sends the acks that are pending, closes channel and connection, and ends the thread.
+    public func close() async {
+        mailbox.requestClose()
+        await thread.join()
+    }
+}

@@ -1,0 +1,25 @@
+/// Who hears of a consumer connection. Every call comes on the connection's own thread and must not block.
+public protocol ConsumerDelegate: AnyObject, Sendable {
+    /// The connection is open, the topology declared and every queue consumed.
+    func consumerOpened(generation: UInt64)
+    func consumerReceived(_ delivery: Delivery)
+    /// The connection (or channel) is gone, every delivery of `generation` with it; a reconnect is under way.
+    func consumerLost(generation: UInt64, error: AMQPError)
+    /// A connection attempt failed; the next one comes after `delay`.
+    func consumerFailed(error: AMQPError, retryingAfter delay: Duration)
+}
+
+/// A queue to consume, and how much of it may be unacknowledged at once.
+public struct Consumption: Sendable, Equatable {
+    public var queue: String
+    /// 1-65535 (16 bits on the wire).
+    public var prefetch: UInt16
+    /// Consumer arguments, as `x-stream-offset`.
+    public var arguments: FieldTable
+
+    public init(queue: String, prefetch: UInt16, arguments: FieldTable = [:]) {
+        self.queue = queue
+        self.prefetch = prefetch
+        self.arguments = arguments
+    }
+}

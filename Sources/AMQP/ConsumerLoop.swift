@@ -1,0 +1,200 @@
+import Glibc
+import Logging
+
+/// The life of a consumer connection's thread: connect, declare, consume, deliver, acknowledge; again after a loss.
+final class ConsumerLoop {
+    /// Frames handled before acks are sent and other threads are listened to.
+    private static let framesPerTurn = 256
+
+    private let configuration: AMQPConfiguration
+    private let topology: Topology
+    private let consumptions: [Consumption]
+    private let delegate: any ConsumerDelegate
+    private let maximumBodySize: Int
+    private let mailbox: ConsumerMailbox
+    private let poller: ConnectionPoller
+    private let logger: Logger
+
+    private var generation: UInt64 = 0
+    private var batcher = AckBatcher(generation: 0)
+    /// Consumers that live, by tag, and the queue of each.
+    private var consumers: [String: String] = [:]
+    private var isCancelling = false
+    private var settlements: [Settlement] = []
+
+    init(
+        configuration: AMQPConfiguration, topology: Topology, consumptions: [Consumption],
+        delegate: any ConsumerDelegate, maximumBodySize: Int, mailbox: ConsumerMailbox, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.topology = topology
+        self.consumptions = consumptions
+        self.delegate = delegate
+        self.maximumBodySize = maximumBodySize
+        self.mailbox = mailbox
+        self.logger = logger
+        poller = ConnectionPoller(waker: mailbox.waker)
+    }
+
+    func run() {
+        var backoff = ReconnectBackoff(
+            first: configuration.reconnectFirst, most: configuration.reconnectMost,
+            addressCount: configuration.addresses.count)
+        while !mailbox.mustClose {
+            if mailbox.stopping != .no {
+                // Nothing to consume any more, and every ack is stale: there is no reason to connect.
+                mailbox.stopped()
+                poller.wait(limit: .max) { mailbox.mustClose }
+                break
+            }
+            let wait = attempt(&backoff)
+            guard let wait, !mailbox.mustClose, mailbox.stopping == .no else { continue }
+            poller.wait(limit: wait.clampedNanoseconds) { mailbox.mustClose || mailbox.stopping != .no }
+        }
+        mailbox.stopped()
+    }
+
+    /// One connection from opening to end. Returns how long to wait before the next, `nil` after a close.
+    private func attempt(_ backoff: inout ReconnectBackoff) -> Duration? {
+        let index = backoff.takeAddress()
+        guard configuration.addresses.indices.contains(index) else {
+            delegate.consumerFailed(
+                error: AMQPError(.configuration, "no broker address is configured"), retryingAfter: .seconds(3600))
+            return .seconds(3600)
+        }
+        let link: BrokerLink
+        do throws(AMQPError) {
+            link = try BrokerLink.open(
+                configuration: configuration, address: configuration.addresses[index], role: "consumer")
+            try prepare(link)
+        } catch {
+            let wait = backoff.wait(random: .random(in: 0..<1))
+            logger.warning("amqp connection failed", metadata: metadata(error))
+            delegate.consumerFailed(error: error, retryingAfter: wait)
+            return wait
+        }
+        let opened = Monotonic.now()
+        logger.info("amqp connected", metadata: ["amqp.role": "consumer", "amqp.address": "\(link.address.text)"])
+        delegate.consumerOpened(generation: generation)
+        do throws(AMQPError) {
+            try serve(link)
+            link.close()
+            return nil
+        } catch {
+            // Stays with what was reported: a connection.close by the broker has its reply sent already.
+            backoff.closed(after: .nanoseconds(Int64(clamping: Monotonic.now() - opened)))
+            if error.code == .channelClosed { link.close() }
+            logger.warning("amqp connection lost", metadata: metadata(error))
+            if isCancelling { mailbox.stopped() }
+            delegate.consumerLost(generation: generation, error: error)
+            return backoff.wait(random: .random(in: 0..<1))
+        }
+    }
+
+    private func metadata(_ error: AMQPError) -> Logger.Metadata {
+        ["amqp.role": "consumer", "error": "\(error)"]
+    }
+
+    private func prepare(_ link: BrokerLink) throws(AMQPError) {
+        // A new generation before the first delivery can come, also where preparing fails half way.
+        generation += 1
+        batcher = AckBatcher(generation: generation)
+        consumers = [:]
+        isCancelling = false
+        try link.watched { () throws(AMQPError) in
+            try link.declare(topology)
+            for (index, consumption) in consumptions.enumerated() {
+                let tag = "chat-worker-\(index)"
+                consumers[tag] = consumption.queue
+                try link.setPrefetch(consumption.prefetch)
+                try link.consume(consumption.queue, tag: tag, arguments: consumption.arguments)
+            }
+        }
+    }
+
+    /// Until somebody asks to close; throws when the connection is lost.
+    private func serve(_ link: BrokerLink) throws(AMQPError) {
+        var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
+        while true {
+            link.enter()
+            let isDry = try receive(link, &assembler)
+            try settle(link)
+            try stopIfAsked(link)
+            // Asked before the last settlements were taken, so that every ack given before `close` is sent.
+            let mustClose = mailbox.mustClose
+            if mustClose { try settle(link) }
+            link.releaseBuffers()
+            link.leave()
+            if mustClose { return }
+            if isDry, !link.hasBufferedInput { poller.sleep(socket: link.fileDescriptor) }
+            _ = mailbox.waker.awake()
+        }
+    }
+
+    /// Handles what has come; false where there may be more.
+    private func receive(_ link: BrokerLink, _ assembler: inout FrameAssembler) throws(AMQPError) -> Bool {
+        for _ in 0..<Self.framesPerTurn {
+            guard let frame = try link.nextFrame() else { return true }
+            let event = try assembler.consume(frame)
+            link.releaseBuffers()
+            if let event { try handle(event, link) }
+        }
+        return false
+    }
+
+    private func handle(_ event: BrokerEvent, _ link: BrokerLink) throws(AMQPError) {
+        switch event {
+        case .delivered(let consumerTag, let message):
+            batcher.delivered(message.deliveryTag)
+            delegate.consumerReceived(
+                Delivery(
+                    tag: DeliveryTag(generation: generation, value: message.deliveryTag),
+                    queue: consumers[consumerTag] ?? "", redelivered: message.redelivered,
+                    exchange: message.exchange, routingKey: message.routingKey, properties: message.properties,
+                    body: message.body, bodySize: message.bodySize, isOversize: message.isOversize))
+        case .cancelled(let consumerTag):
+            let queue = consumers.removeValue(forKey: consumerTag) ?? consumerTag
+            if isCancelling {
+                finishCancelling()
+            } else {
+                throw AMQPError(
+                    .channelClosed,
+                    "the broker ended the consumer of queue '\(queue)': the queue was deleted, or lost its leader")
+            }
+        case .cancelConfirmed(let consumerTag):
+            consumers[consumerTag] = nil
+            finishCancelling()
+        case .channelClosed(let code, let text):
+            link.confirmChannelClose()
+            throw AMQPError(.channelClosed, text, replyCode: code)
+        case .connectionClosed(let code, let text):
+            link.confirmConnectionClose()
+            throw AMQPError(.connectionClosed, text, replyCode: code)
+        case .got, .getEmpty, .returned, .acknowledged, .refused, .blocked, .unblocked:
+            break
+        }
+    }
+
+    private func settle(_ link: BrokerLink) throws(AMQPError) {
+        mailbox.takeSettlements(into: &settlements)
+        guard !settlements.isEmpty else { return }
+        for settlement in settlements { batcher.settle(settlement) }
+        for command in batcher.flush() {
+            switch command {
+            case .acknowledge(let tag, let multiple): try link.acknowledge(tag, multiple: multiple)
+            case .reject(let tag, let requeue): try link.reject(tag, requeue: requeue)
+            }
+        }
+    }
+
+    private func stopIfAsked(_ link: BrokerLink) throws(AMQPError) {
+        guard !isCancelling, mailbox.stopping == .requested else { return }
+        isCancelling = true
+        for tag in consumers.keys.sorted() { try link.sendCancel(tag: tag) }
+        finishCancelling()
+    }
+
+    private func finishCancelling() {
+        if isCancelling, consumers.isEmpty { mailbox.stopped() }
+    }
+}

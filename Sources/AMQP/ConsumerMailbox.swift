@@ -1,0 +1,62 @@
+import Synchronization
+
+/// What other threads ask of a consumer connection's thread.
+final class ConsumerMailbox: Sendable {
+    enum Stopping: Sendable { case no, requested, done }
+
+    struct State: Sendable {
+        var settlements: [Settlement] = []
+        var stopping = Stopping.no
+        var stopWaiters: [CheckedContinuation<Void, Never>] = []
+        var mustClose = false
+    }
+
+    let waker = Waker()
+    private let state = Mutex(State())
+
+    func settle(_ settlement: Settlement) {
+        let isFirst = state.withLock { state in
+            state.settlements.append(settlement)
+            return state.settlements.count == 1
+        }
+        if isFirst { waker.wake() }
+    }
+
+    func requestClose() {
+        state.withLock { $0.mustClose = true }
+        waker.wake()
+    }
+
+    func stopConsuming() async {
+        await withCheckedContinuation { continuation in
+            let isDone = state.withLock { state in
+                if state.stopping == .done { return true }
+                state.stopping = .requested
+                state.stopWaiters.append(continuation)
+                return false
+            }
+            if isDone { continuation.resume() } else { waker.wake() }
+        }
+    }
+
+    // MARK: For the thread
+
+    var mustClose: Bool { state.withLock { $0.mustClose } }
+    var stopping: Stopping { state.withLock { $0.stopping } }
+
+    /// Swaps the settlements out; `spare` gives its storage back for the next ones.
+    func takeSettlements(into spare: inout [Settlement]) {
+        spare.removeAll(keepingCapacity: true)
+        state.withLock { swap(&$0.settlements, &spare) }
+    }
+
+    /// Every consumer has ended, or the connection is gone: whoever waits for that goes on.
+    func stopped() {
+        let waiters = state.withLock { state in
+            state.stopping = .done
+            defer { state.stopWaiters = [] }
+            return state.stopWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}

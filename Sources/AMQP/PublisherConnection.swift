@@ -1,0 +1,45 @@
+public import Logging
+
+/// A connection that only publishes, in confirm mode. One thread owns it and asks its driver for messages whenever
+/// the confirm window has room; it reconnects for ever until `close(deadline:)`.
+///
+/// Call `start()` once, and `close(deadline:)` before dropping the last reference: the thread keeps the driver alive.
+public final class PublisherConnection: Sendable {
+    private let mailbox = PublisherMailbox()
+    private let thread = OwnedThread()
+    private let makeLoop: @Sendable (PublisherMailbox) -> PublisherLoop
+
+    /// - Parameters:
+    ///   - window: the most messages that may be published and not yet confirmed.
+    ///   - role: appended to the connection's name in RabbitMQ's UI, and the thread's name.
+    public init(
+        configuration: AMQPConfiguration, window: Int, driver: any PublisherDriver, logger: Logger,
+        role: String = "publisher"
+    ) {
+        makeLoop = { mailbox in
+            PublisherLoop(
+                configuration: configuration, window: window, driver: driver, role: role, mailbox: mailbox,
+                logger: logger)
+        }
+    }
+
+    /// Starts the thread, which connects in its own time. Throws only where the system has no thread or descriptor
+    /// left.
+    public func start() throws(AMQPError) {
+        try mailbox.waker.check()
+        let (mailbox, makeLoop) = (mailbox, makeLoop)
+        try thread.start(name: "amqp-publisher") { makeLoop(mailbox).run() }
+    }
+
+    /// There is something to publish: `publisherReady` will be called soon. From any thread; an atomic exchange,
+    /// and a system call only where the thread sleeps.
+    public func wake() { mailbox.waker.wake() }
+
+    /// Goes on publishing and waiting for confirms until the driver offers nothing and nothing is outstanding, or
+    /// `deadline` has passed; then closes the connection and ends the thread. What is outstanding then is reported
+    /// with `publisherLost`. Never waits for a connection that is down.
+    public func close(deadline: Duration) async {
+        mailbox.requestClose(deadline: deadline)
+        await thread.join()
+    }
+}

@@ -1,0 +1,21 @@
+/// Who feeds a publish connection. Every call comes on the connection's own thread and must not block.
+public protocol PublisherDriver: AnyObject, Sendable {
+    /// The connection is open and in confirm mode; nothing is outstanding.
+    func publisherOpened(generation: UInt64)
+    /// Asked after every wake, confirm and unblock while connected: publish what waits, until
+    /// `channel.capacity` is 0 or nothing waits.
+    func publisherReady(_ channel: borrowing PublishChannel)
+    /// The broker took responsibility for a message that was published with `notify: true`.
+    func publisherConfirmed(_ token: UInt64)
+    /// The broker refused a message (any, also one published with `notify: false`).
+    func publisherRejected(_ token: UInt64)
+    /// A `mandatory` message found no queue. Comes before its confirm. `token` is the one it was published with.
+    func publisherReturned(_ token: UInt64, replyCode: Int, replyText: String)
+    /// `connection.blocked` (a memory or disk alarm) and its end. While blocked, `publisherReady` is not called.
+    func publisherBlocked(_ isBlocked: Bool, reason: String)
+    /// The connection is gone. Whatever was not confirmed may or may not have arrived: `unconfirmed` are the tokens
+    /// of the outstanding `notify: true` messages, oldest first. A reconnect is under way.
+    func publisherLost(error: AMQPError, unconfirmed: [UInt64])
+    /// A connection attempt failed; the next one comes after `delay`.
+    func publisherFailed(error: AMQPError, retryingAfter delay: Duration)
+}

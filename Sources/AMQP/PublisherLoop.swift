@@ -1,0 +1,279 @@
+import Glibc
+import Logging
+
+/// The life of a publish connection's thread: connect, confirm mode, publish what the driver has while the window is
+/// open, tell it of confirms; again after a loss.
+final class PublisherLoop {
+    /// Frames handled before the driver is asked again.
+    private static let framesPerTurn = 1024
+    /// What a message costs in the socket beside its body: three frames with exchange, key and headers, about.
+    private static let overhead = 512
+
+    private let configuration: AMQPConfiguration
+    private let driver: any PublisherDriver
+    private let role: String
+    private let mailbox: PublisherMailbox
+    private let poller: ConnectionPoller
+    private let logger: Logger
+
+    private var generation: UInt64 = 0
+    private var window: ConfirmWindow
+    private var link: BrokerLink?
+    private var failure: AMQPError?
+    private var isBlocked = false
+    /// Bytes that the socket certainly takes now, and how much that is when it says that it is writable.
+    private var room = 0
+    private var roomPerPoll = 0
+    private var publishedInBatch = 0
+    private var isCorked = false
+    /// Tokens that were offered without capacity, to be refused when the driver has returned.
+    private var offeredInVain: [UInt64] = []
+    private var told: [UInt64] = []
+
+    init(
+        configuration: AMQPConfiguration, window: Int, driver: any PublisherDriver, role: String,
+        mailbox: PublisherMailbox, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.window = ConfirmWindow(size: window)
+        self.driver = driver
+        self.role = role
+        self.mailbox = mailbox
+        self.logger = logger
+        poller = ConnectionPoller(waker: mailbox.waker)
+    }
+
+    func run() {
+        var backoff = ReconnectBackoff(
+            first: configuration.reconnectFirst, most: configuration.reconnectMost,
+            addressCount: configuration.addresses.count)
+        while mailbox.closeDeadline == nil {
+            guard let wait = attempt(&backoff) else { break }
+            poller.wait(limit: wait.clampedNanoseconds) { mailbox.closeDeadline != nil }
+        }
+    }
+
+    /// One connection from opening to end. Returns how long to wait before the next, `nil` after a close.
+    private func attempt(_ backoff: inout ReconnectBackoff) -> Duration? {
+        let index = backoff.takeAddress()
+        guard configuration.addresses.indices.contains(index) else {
+            driver.publisherFailed(
+                error: AMQPError(.configuration, "no broker address is configured"), retryingAfter: .seconds(3600))
+            return .seconds(3600)
+        }
+        let link: BrokerLink
+        do throws(AMQPError) {
+            link = try BrokerLink.open(
+                configuration: configuration, address: configuration.addresses[index], role: role)
+            try link.watched { () throws(AMQPError) in try link.selectConfirms() }
+        } catch {
+            let wait = backoff.wait(random: .random(in: 0..<1))
+            logger.warning("amqp connection failed", metadata: metadata(error))
+            driver.publisherFailed(error: error, retryingAfter: wait)
+            return wait
+        }
+        let opened = Monotonic.now()
+        begin(link)
+        logger.info("amqp connected", metadata: ["amqp.role": "\(role)", "amqp.address": "\(link.address.text)"])
+        driver.publisherOpened(generation: generation)
+        defer { self.link = nil }
+        do throws(AMQPError) {
+            try serve(link)
+            if window.outstanding > 0 {
+                lose(AMQPError(.closed, "closed with \(window.outstanding) messages not confirmed"))
+            }
+            link.close()
+            return nil
+        } catch {
+            backoff.closed(after: .nanoseconds(Int64(clamping: Monotonic.now() - opened)))
+            if error.code == .channelClosed { link.close() }
+            logger.warning("amqp connection lost", metadata: metadata(error))
+            lose(error)
+            return backoff.wait(random: .random(in: 0..<1))
+        }
+    }
+
+    private func metadata(_ error: AMQPError) -> Logger.Metadata {
+        ["amqp.role": "\(role)", "error": "\(error)"]
+    }
+
+    private func begin(_ link: BrokerLink) {
+        generation += 1
+        self.link = link
+        failure = nil
+        isBlocked = false
+        room = 0
+        isCorked = false
+        // The kernel says "writable" while at least a third of the send buffer is free, counting its own overhead.
+        roomPerPoll = max(4096, link.sendBufferSize / 6)
+    }
+
+    /// Blocked and outstanding belong to the connection that is gone.
+    private func lose(_ error: AMQPError) {
+        if isBlocked {
+            isBlocked = false
+            driver.publisherBlocked(false, reason: "")
+        }
+        driver.publisherLost(error: error, unconfirmed: window.drain())
+    }
+
+    /// Until closed; throws when the connection is lost.
+    private func serve(_ link: BrokerLink) throws(AMQPError) {
+        var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: 0, hardCap: 0)
+        var mustAsk = true
+        var nextTick = Monotonic.now() + ConnectionPoller.tick
+        while true {
+            let now = Monotonic.now()
+            link.enter(now: now)
+            // Reading comes first: it notices a blocked or dead connection before anything is published to it.
+            let (isDry, hasProgress) = try receive(link, &assembler)
+            let deadline = mailbox.closeDeadline
+            if mustAsk || hasProgress || deadline != nil, !isBlocked { try offer(link) }
+            link.releaseBuffers()
+            link.leave()
+
+            var limit = ConnectionPoller.tick
+            if let deadline {
+                if window.outstanding == 0 && offersNothing || now >= deadline { return }
+                limit = min(limit, deadline - now)
+            }
+            let wantsOutput = room <= 0 && !isBlocked && window.capacity > 0
+            if isDry, !link.hasBufferedInput {
+                poller.sleep(socket: link.fileDescriptor, wantsOutput: wantsOutput, limit: limit)
+            }
+            // Once a second in any case: the driver may hold messages back for a while.
+            mustAsk = mailbox.waker.awake() || wantsOutput || now >= nextTick
+            if now >= nextTick { nextTick = now + ConnectionPoller.tick }
+        }
+    }
+
+    /// The driver published nothing although it could have.
+    private var offersNothing: Bool { isBlocked || publishedInBatch == 0 }
+
+    // MARK: Receiving
+
+    /// Handles what has come. `isDry`: nothing more for now; `hasProgress`: the driver may publish more than before.
+    private func receive(
+        _ link: BrokerLink, _ assembler: inout FrameAssembler
+    ) throws(AMQPError) -> (isDry: Bool, hasProgress: Bool) {
+        var hasProgress = false
+        for _ in 0..<Self.framesPerTurn {
+            guard let frame = try link.nextFrame() else { return (true, hasProgress) }
+            let event = try assembler.consume(frame)
+            link.releaseBuffers()
+            guard let event else { continue }
+            hasProgress = try handle(event, link) || hasProgress
+        }
+        return (false, hasProgress)
+    }
+
+    private func handle(_ event: BrokerEvent, _ link: BrokerLink) throws(AMQPError) -> Bool {
+        switch event {
+        case .acknowledged(let tag, let multiple):
+            told.removeAll(keepingCapacity: true)
+            guard window.acknowledged(tag, multiple: multiple, into: &told) else {
+                throw AMQPError(.protocolViolation, "the broker confirmed message \(tag), which was never published")
+            }
+            for token in told { driver.publisherConfirmed(token) }
+            return true
+        case .refused(let tag, let multiple):
+            told.removeAll(keepingCapacity: true)
+            guard window.refused(tag, multiple: multiple, into: &told) else {
+                throw AMQPError(.protocolViolation, "the broker refused message \(tag), which was never published")
+            }
+            for token in told { driver.publisherRejected(token) }
+            return true
+        case .returned(let message):
+            if let token = window.returned(fingerprint: message.fingerprint) {
+                driver.publisherReturned(token, replyCode: message.replyCode, replyText: message.replyText)
+            } else {
+                logger.warning(
+                    "amqp return without its message",
+                    metadata: ["amqp.role": "\(role)", "amqp.reply_code": "\(message.replyCode)"])
+            }
+            return false
+        case .blocked(let reason):
+            guard !isBlocked else { return false }
+            isBlocked = true
+            link.setUserTimeout(isOn: false)
+            logger.warning("amqp connection blocked", metadata: ["amqp.role": "\(role)", "reason": "\(reason)"])
+            driver.publisherBlocked(true, reason: reason)
+            return false
+        case .unblocked:
+            guard isBlocked else { return false }
+            isBlocked = false
+            link.setUserTimeout(isOn: true)
+            logger.info("amqp connection unblocked", metadata: ["amqp.role": "\(role)"])
+            driver.publisherBlocked(false, reason: "")
+            return true
+        case .channelClosed(let code, let text):
+            link.confirmChannelClose()
+            throw AMQPError(.channelClosed, text, replyCode: code)
+        case .connectionClosed(let code, let text):
+            link.confirmConnectionClose()
+            throw AMQPError(.connectionClosed, text, replyCode: code)
+        case .delivered, .got, .getEmpty, .cancelled, .cancelConfirmed:
+            return false
+        }
+    }
+
+    // MARK: Publishing
+
+    /// Asks the driver for what it has.
+    private func offer(_ link: BrokerLink) throws(AMQPError) {
+        publishedInBatch = 0
+        if room <= 0 { renewRoom(link) }
+        if capacity > 0 {
+            driver.publisherReady(PublishChannel(loop: self))
+            if isCorked {
+                isCorked = false
+                link.setCork(false)
+            }
+        }
+        if !offeredInVain.isEmpty {
+            let tokens = offeredInVain
+            offeredInVain = []
+            for token in tokens { driver.publisherRejected(token) }
+        }
+        if let failure { throw failure }
+    }
+
+    private func renewRoom(_ link: BrokerLink) {
+        room = ConnectionPoller.isWritable(link.fileDescriptor) ? roomPerPoll : 0
+    }
+
+    /// See `PublishChannel.capacity`.
+    var capacity: Int { isBlocked || failure != nil || room <= 0 ? 0 : window.capacity }
+
+    /// See `PublishChannel.confirmedThrough`.
+    var confirmedThrough: UInt64 { window.settledThrough }
+    var lastPublished: UInt64 { window.lastPublished }
+
+    /// See `PublishChannel.publish`.
+    func publish(
+        _ template: PublishTemplate, body: UnsafeRawBufferPointer, token: UInt64, notify: Bool, mandatory: Bool
+    ) {
+        guard let link, capacity > 0 else {
+            offeredInVain.append(token)
+            return
+        }
+        // The first message leaves at once; only a second makes it worth two more system calls to join packets.
+        if publishedInBatch == 1, !isCorked {
+            isCorked = true
+            link.setCork(true)
+        }
+        publishedInBatch += 1
+        // Counted before it is sent: a message whose sending fails half way may have arrived.
+        window.published(
+            token: token, notify: notify,
+            fingerprint: mandatory ? template.fingerprint(bodySize: body.count) : nil)
+        do throws(AMQPError) {
+            try link.publish(template, body: body, mandatory: mandatory)
+        } catch {
+            failure = error
+            return
+        }
+        room -= body.count + Self.overhead
+        if room <= 0 { renewRoom(link) }
+    }
+}

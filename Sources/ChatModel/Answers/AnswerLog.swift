@@ -1,0 +1,259 @@
+/// One answer: all that the gateway sent of it, and how much of that the reply queue has had.
+///
+/// Text is kept as the raw (escaped) bytes in which it came, one string in one buffer, so that what waits, what a
+/// reset must say again and the final text are the same bytes, and a joined chunk is a copy of a range. Chunks that
+/// may not be joined ("opaque": tool calls, reasoning, other choices, unknown keys) stand whole between the pieces of
+/// text. Not thread safe: its owner holds a lock.
+public struct AnswerLog: ~Copyable, Sendable {
+    /// A chunk that travels as it came: its place in `bytes`, and the decoded bytes of choice 0 in it.
+    struct Opaque: BitwiseCopyable, Sendable {
+        var start: Int
+        var count: Int
+        var decodedText: Int
+    }
+
+    /// What stands in for metadata that the gateway did not send.
+    public struct Defaults: Sendable {
+        public var id: String
+        public var model: String
+        /// Seconds since 1970.
+        public var created: Int
+
+        public init(id: String, model: String, created: Int) {
+            self.id = id
+            self.model = model
+            self.created = created
+        }
+    }
+
+    /// How far the present attempt has been sent.
+    private struct Cursor: BitwiseCopyable, Sendable {
+        var position = 0
+        var opaqueIndex = 0
+        var decodedText = 0
+        var sentRole = false
+        var sentFinish = false
+    }
+
+    var bytes: [UInt8] = []
+    var opaque: [Opaque] = []
+    var hasEscapes = false
+    /// Metadata around the choices: `{"id":"…","object":"chat.completion` and `","created":…,"model":"…"`.
+    var head: [UInt8] = []
+    var tail: [UInt8] = []
+    var role: [UInt8] = []
+    var finishReason: [UInt8] = []
+    private var finishPosition = 0
+    /// The raw `usage` object, empty until one came.
+    public private(set) var usage: [UInt8] = []
+    /// Chunks that brought output: an estimate of the tokens where the gateway sends no usage.
+    public private(set) var outputChunks = 0
+    /// The first half of a surrogate pair whose second half has not come yet; 0 for none.
+    private var heldSurrogate: UInt16 = 0
+    private var cursor = Cursor()
+    private let defaults: Defaults
+
+    public init(defaults: Defaults) {
+        self.defaults = defaults
+    }
+
+    /// Raw bytes kept.
+    public var count: Int { bytes.count }
+
+    /// Raw bytes that were not taken yet in this attempt.
+    public var pendingCount: Int { bytes.count &- cursor.position }
+
+    /// Something waits to be taken.
+    public var hasPending: Bool {
+        cursor.position < bytes.count || (!finishReason.isEmpty && !cursor.sentFinish)
+    }
+
+    /// Something was taken in this attempt.
+    public var hasSent: Bool { cursor.position > 0 || cursor.sentFinish }
+
+    /// Decoded bytes of choice 0's text that were taken in this attempt.
+    public var decodedTextSent: Int { cursor.decodedText }
+
+    /// Starts the next attempt: everything is to be taken again.
+    public mutating func rewind() { cursor = Cursor() }
+
+    // MARK: Filling
+
+    /// Adds a chunk that the scanner found in `message`.
+    public mutating func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
+        if head.isEmpty { setMetadata(chunk, in: message) }
+        if !chunk.usage.isEmpty { usage = Array(message[chunk.usage]) }
+        if chunk.carriesOutput { outputChunks &+= 1 }
+        guard chunk.hasChoices else { return }
+        guard chunk.isPlain, finishReason.isEmpty || chunk.content.isEmpty else {
+            return appendOpaque(chunk, in: message)
+        }
+        if role.isEmpty, !chunk.role.isEmpty { role = Array(message[chunk.role]) }
+        if !chunk.content.isEmpty {
+            let text = message[chunk.content]
+            if chunk.contentHasEscapes || heldSurrogate != 0 {
+                hasEscapes = true
+                appendEscaped(text)
+            } else {
+                bytes.append(contentsOf: text)
+            }
+        }
+        if !chunk.finishReason.isEmpty, finishReason.isEmpty {
+            releaseSurrogate()
+            finishReason = Array(message[chunk.finishReason])
+            finishPosition = bytes.count
+        }
+    }
+
+    /// No more will come: half of a surrogate pair that still waits for the other is replaced.
+    public mutating func end() { releaseSurrogate() }
+
+    private mutating func appendOpaque(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
+        releaseSurrogate()
+        let decoded = chunk.content.isEmpty ? 0 : JSONText.decodedCount(message[chunk.content])
+        opaque.append(Opaque(start: bytes.count, count: message.count, decodedText: decoded))
+        bytes.append(contentsOf: message)
+    }
+
+    /// Adds text in which surrogates may be lone, or cut from their other half by the end of a chunk.
+    private mutating func appendEscaped(_ text: UnsafeRawBufferPointer) {
+        var index = 0
+        while index < text.count {
+            if text[index] == 0x5C, index &+ 1 < text.count {
+                guard text[index &+ 1] == 0x75, let unit = HexDigit.unit(text, at: index &+ 2) else {
+                    releaseSurrogate()
+                    bytes.append(contentsOf: text[index..<(index &+ 2)])
+                    index &+= 2
+                    continue
+                }
+                append(unit: unit, raw: UnsafeRawBufferPointer(rebasing: text[index..<(index &+ 6)]))
+                index &+= 6
+            } else {
+                releaseSurrogate()
+                var next = index &+ 1
+                while next < text.count, text[next] != 0x5C { next &+= 1 }
+                bytes.append(contentsOf: text[index..<next])
+                index = next
+            }
+        }
+    }
+
+    private mutating func append(unit: UInt16, raw: UnsafeRawBufferPointer) {
+        switch unit & 0xFC00 {
+        case 0xD800:
+            releaseSurrogate()
+            heldSurrogate = unit
+        case 0xDC00 where heldSurrogate != 0:
+            appendUnit(heldSurrogate)
+            heldSurrogate = 0
+            bytes.append(contentsOf: raw)
+        case 0xDC00:
+            appendUnit(0xFFFD)
+        default:
+            releaseSurrogate()
+            bytes.append(contentsOf: raw)
+        }
+    }
+
+    private mutating func releaseSurrogate() {
+        guard heldSurrogate != 0 else { return }
+        heldSurrogate = 0
+        appendUnit(0xFFFD)
+    }
+
+    private mutating func appendUnit(_ unit: UInt16) {
+        bytes.append(contentsOf: "\\u".utf8)
+        for shift in [12, 8, 4, 0] as [UInt16] {
+            let digit = UInt8(truncatingIfNeeded: unit &>> shift & 15)
+            bytes.append(digit < 10 ? 0x30 &+ digit : 0x37 &+ digit)
+        }
+    }
+
+    private mutating func setMetadata(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
+        head.append(contentsOf: "{\"id\":\"".utf8)
+        if chunk.id.isEmpty { head.append(contentsOf: defaults.id.utf8) } else { head.append(contentsOf: message[chunk.id]) }
+        head.append(contentsOf: "\",\"object\":\"chat.completion".utf8)
+        tail.append(contentsOf: "\",\"created\":".utf8)
+        if chunk.created.isEmpty {
+            tail.append(contentsOf: String(defaults.created).utf8)
+        } else {
+            tail.append(contentsOf: message[chunk.created])
+        }
+        tail.append(contentsOf: ",\"model\":".utf8)
+        if chunk.model.isEmpty {
+            JSONText.appendQuoted(defaults.model.utf8, to: &tail)
+        } else {
+            tail.append(0x22)
+            tail.append(contentsOf: message[chunk.model])
+            tail.append(0x22)
+        }
+        appendMetadata("system_fingerprint", message[chunk.systemFingerprint])
+        appendMetadata("service_tier", message[chunk.serviceTier])
+    }
+
+    private mutating func appendMetadata(_ key: StaticString, _ value: UnsafeRawBufferPointer) {
+        guard !value.isEmpty else { return }
+        tail.append(contentsOf: ",\"".utf8)
+        tail.append(contentsOf: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
+        tail.append(contentsOf: "\":\"".utf8)
+        tail.append(contentsOf: value)
+        tail.append(0x22)
+    }
+
+    // MARK: Taking
+
+    /// Writes the next message of this attempt to the end of `output`: an opaque chunk as it came, or one chunk that
+    /// joins all text up to the next opaque one. `false` where nothing waits.
+    ///
+    /// `decodedTextSent` before the call is the message's `x-offset`.
+    public mutating func takeChunk(into output: inout [UInt8]) -> Bool {
+        let next = cursor.opaqueIndex < opaque.count ? opaque[cursor.opaqueIndex] : nil
+        if let next, next.start == cursor.position, finishReason.isEmpty || cursor.sentFinish
+            || finishPosition > cursor.position
+        {
+            output.append(contentsOf: bytes[next.start..<(next.start &+ next.count)])
+            cursor.position &+= next.count
+            cursor.opaqueIndex &+= 1
+            cursor.decodedText &+= next.decodedText
+            return true
+        }
+        let end = next?.start ?? bytes.count
+        let finishes = !finishReason.isEmpty && !cursor.sentFinish && finishPosition == end
+        guard cursor.position < end || finishes else { return false }
+        takeText(to: end, finishes: finishes, into: &output)
+        return true
+    }
+
+    private mutating func takeText(to end: Int, finishes: Bool, into output: inout [UInt8]) {
+        output.append(contentsOf: head)
+        output.append(contentsOf: ".chunk".utf8)
+        output.append(contentsOf: tail)
+        output.append(contentsOf: ",\"choices\":[{\"index\":0,\"delta\":{".utf8)
+        if !cursor.sentRole, !role.isEmpty {
+            cursor.sentRole = true
+            output.append(contentsOf: "\"role\":\"".utf8)
+            output.append(contentsOf: role)
+            output.append(contentsOf: (cursor.position < end ? "\"," : "\"").utf8)
+        }
+        if cursor.position < end {
+            output.append(contentsOf: "\"content\":\"".utf8)
+            bytes.withUnsafeBytes { bytes in
+                let text = UnsafeRawBufferPointer(rebasing: bytes[cursor.position..<end])
+                output.append(contentsOf: text)
+                cursor.decodedText &+= hasEscapes ? JSONText.decodedCount(text) : text.count
+            }
+            output.append(0x22)
+            cursor.position = end
+        }
+        output.append(contentsOf: "},\"finish_reason\":".utf8)
+        if finishes {
+            cursor.sentFinish = true
+            output.append(0x22)
+            output.append(contentsOf: finishReason)
+            output.append(0x22)
+        } else {
+            output.append(contentsOf: "null".utf8)
+        }
+        output.append(contentsOf: "}]}".utf8)
+    }
+}

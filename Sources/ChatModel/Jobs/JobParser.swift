@@ -1,0 +1,193 @@
+/// Turns a message into a `Job`, or says what is wrong with it. Pure: the same message and rules give the same answer.
+public struct JobParser: Sendable {
+    /// Deepest nesting of a job's body.
+    public static let maximumDepth = 128
+
+    public var rules: JobRules
+
+    public init(rules: JobRules) { self.rules = rules }
+
+    /// - Throws: `InvalidJob`, with what could be told of the job filled in.
+    public func parse(body: [UInt8], envelope: JobEnvelope) throws(InvalidJob) -> Job {
+        var draft = Draft()
+        do throws(InvalidJob) {
+            return try parse(body, envelope, &draft)
+        } catch {
+            var invalid = error
+            invalid.id = draft.id
+            invalid.customer = draft.customer
+            invalid.replyTo = draft.replyTo ?? draft.customer.flatMap(rules.replies.defaultQueue(of:))
+            throw invalid
+        }
+    }
+
+    /// The refusal of a message whose body is over every limit, by what its properties say.
+    public func oversize(bytes: UInt64, envelope: JobEnvelope) -> InvalidJob {
+        var invalid = InvalidJob(field: "body", reason: "")
+        do throws(InvalidJob) { _ = try parse(body: [], envelope: envelope) } catch { invalid = error }
+        invalid.field = "body"
+        invalid.code = "invalid_job"
+        invalid.reason = "the body has \(bytes) bytes, over jobs.max_bytes = \(rules.maximumBytes)"
+        return invalid
+    }
+
+    /// What is known of a job while it is read.
+    private struct Draft {
+        var id: String?
+        var customer: String?
+        var replyTo: String?
+    }
+
+    private func parse(_ body: [UInt8], _ envelope: JobEnvelope, _ draft: inout Draft) throws(InvalidJob) -> Job {
+        // Who asks is found out first, also of a body that is broken elsewhere, so that the sender gets an answer.
+        let result = readBody(body)
+        let block = (try? result.get())?.job ?? JobBlock()
+        let id = try agree("job.id", block.id, "message_id", envelope.messageID)
+        if let id, Identifier.isValid(id, maximum: 128) { draft.id = id }
+        let customer = try self.customer(block, envelope)
+        if let customer, Identifier.isValid(customer, maximum: 64) { draft.customer = customer }
+        if let header = envelope.mistypedHeader {
+            throw InvalidJob(field: header, reason: "the header \(header) must be a string")
+        }
+        let replyTo = try agree("job.reply_to", block.replyTo, "reply_to", envelope.replyTo)
+        if let replyTo, let known = draft.customer, PlainText.isValid(replyTo),
+            rules.replies.allows(replyTo, for: known)
+        {
+            draft.replyTo = replyTo
+        }
+        if let encoding = envelope.contentEncoding, !encoding.isEmpty, encoding != "identity" {
+            throw InvalidJob(field: "content_encoding", reason: "a content encoding is not supported: send plain JSON")
+        }
+        let document = try result.get()
+
+        let job = try Identifier.required(id, "job.id", or: "the property message_id", maximum: 128)
+        let owner = try Identifier.required(
+            customer, "job.customer", or: "the header x-customer", maximum: 64)
+        let queue = try replyQueue(replyTo, of: owner)
+        let profile = try profile(block, envelope)
+        guard let model = document.model ?? profile?.model else {
+            throw InvalidJob(field: "model", reason: "name a model, or a profile that has one")
+        }
+        guard let route = rules.route(for: model) else {
+            throw InvalidJob(field: "model", reason: "the model is not in this worker's configuration ([models])")
+        }
+        guard document.hasMessages else {
+            throw InvalidJob(field: "messages", reason: "messages must be an array with at least one message")
+        }
+        let webhook = try agree("job.webhook", block.webhook, "x-webhook-url", envelope.webhook)
+        if let webhook {
+            try PlainText.check(webhook, "job.webhook")
+            if let problem = rules.webhookProblem(webhook, owner) {
+                throw InvalidJob(field: "job.webhook", reason: problem)
+            }
+        }
+        return Job(
+            id: job, customer: owner, model: model, route: route,
+            request: RequestSplicer.splice(body, document, route: route, profile: profile),
+            choiceCount: document.choiceCount, replyTo: queue, webhook: webhook,
+            deadline: try deadline(block, envelope), metadata: block.metadata,
+            correlationID: try checked(envelope.correlationID, "correlation_id"),
+            traceparent: try checked(envelope.traceparent, "traceparent"))
+    }
+
+    private func readBody(_ body: [UInt8]) -> Result<JobDocument, InvalidJob> {
+        guard body.count <= rules.maximumBytes else {
+            return .failure(
+                InvalidJob(
+                    field: "body", reason: "the body has \(body.count) bytes, over jobs.max_bytes = \(rules.maximumBytes)"))
+        }
+        return Result { () throws(InvalidJob) in try JobDocument(reading: body) }
+    }
+
+    private func customer(_ block: JobBlock, _ envelope: JobEnvelope) throws(InvalidJob) -> String? {
+        let said = try agree("job.customer", block.customer, "x-customer", envelope.customer)
+        guard rules.customerSource == .userID else { return said }
+        guard let user = envelope.verifiedCustomer ?? envelope.userID, !user.isEmpty else {
+            throw InvalidJob(
+                field: "user_id", reason: "customers.from is \"user-id\": publish with the property user_id set to your login")
+        }
+        if let said, said != user {
+            throw InvalidJob(field: "job.customer", reason: "it differs from user_id, from which the customer is taken")
+        }
+        return user
+    }
+
+    private func replyQueue(_ name: String?, of customer: String) throws(InvalidJob) -> String? {
+        guard let name else { return rules.replies.defaultQueue(of: customer) }
+        try PlainText.check(name, "reply_to")
+        guard name.utf8.count <= 255, !name.isEmpty else {
+            throw InvalidJob(field: "reply_to", reason: "a queue name has 1 to 255 bytes")
+        }
+        guard rules.replies.allows(name, for: customer) else {
+            throw InvalidJob(
+                field: "reply_to", reason: "this customer may not be answered on that queue (replies.allow)",
+                code: "reply_queue_forbidden")
+        }
+        return name
+    }
+
+    private func profile(_ block: JobBlock, _ envelope: JobEnvelope) throws(InvalidJob) -> Profile? {
+        guard let name = try agree("job.profile", block.profile, "x-profile", envelope.profile) else { return nil }
+        guard let profile = rules.profiles[name] else {
+            throw InvalidJob(field: "job.profile", reason: "there is no such profile in this worker's configuration")
+        }
+        return profile
+    }
+
+    private func deadline(_ block: JobBlock, _ envelope: JobEnvelope) throws(InvalidJob) -> Int64? {
+        guard let text = try agree("job.deadline", block.deadline, "x-deadline", envelope.deadline) else { return nil }
+        guard let time = Timestamp(rfc3339: text) else {
+            throw InvalidJob(field: "job.deadline", reason: "write an RFC 3339 instant such as 2030-01-31T12:00:00Z")
+        }
+        return time.milliseconds
+    }
+
+    private func checked(_ text: String?, _ field: String) throws(InvalidJob) -> String? {
+        if let text { try PlainText.check(text, field) }
+        return text
+    }
+
+    /// The same thing may be said in the body and in the properties, but not differently.
+    private func agree(
+        _ field: String, _ inBody: String?, _ property: String, _ inProperties: String?
+    ) throws(InvalidJob) -> String? {
+        guard let inBody, let inProperties, !inBody.utf8.elementsEqual(inProperties.utf8) else {
+            return inBody ?? inProperties
+        }
+        throw InvalidJob(field: field, reason: "\(field) and \(property) say different things")
+    }
+}
+
+/// Names of jobs and customers: safe in queue names, headers, file names and URLs.
+enum Identifier {
+    static func isValid(_ text: String, maximum: Int) -> Bool {
+        (1...maximum).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2D: true
+                default: false
+                }
+            }
+    }
+
+    static func required(
+        _ text: String?, _ field: String, or alternative: String, maximum: Int
+    ) throws(InvalidJob) -> String {
+        guard let text else { throw InvalidJob(field: field, reason: "\(field) (or \(alternative)) is required") }
+        guard isValid(text, maximum: maximum) else {
+            throw InvalidJob(field: field, reason: "\(field) must be 1 to \(maximum) of A-Z a-z 0-9 _ -")
+        }
+        return text
+    }
+}
+
+/// Text that goes into headers, queue names and URLs.
+enum PlainText {
+    static func isValid(_ text: String) -> Bool { !text.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
+
+    static func check(_ text: String, _ field: String) throws(InvalidJob) {
+        guard isValid(text) else {
+            throw InvalidJob(field: field, reason: "\(field) must not contain control characters (CR, LF, NUL, ...)")
+        }
+    }
+}

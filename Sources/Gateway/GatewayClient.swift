@@ -1,0 +1,83 @@
+public import Logging
+public import NIOCore
+import NIOSSL
+import Synchronization
+
+/// Speaks to one model gateway over WebSockets: opens connections, keeps them for the next job of the same model, and
+/// keeps answers apart. May be used from any event loop; each keeps connections of its own, so that a stream never
+/// changes threads.
+public final class GatewayClient: Sendable {
+    public let configuration: GatewayConfiguration
+    public let metrics = GatewayMetrics()
+    private let logger: Logger
+    private let tls: NIOSSLContext?
+    private let budget: IdleBudget
+    private let loops = Mutex<[ObjectIdentifier: NIOLoopBound<GatewayLoop>]>([:])
+    private let isShutDown = Atomic<Bool>(false)
+
+    /// Loads the TLS context, once for all connections: TLS 1.2 at least, full verification.
+    ///
+    /// - Throws: `GatewayConfigurationError` where a value cannot be sent safely, `NIOSSLError` where the CA file cannot
+    ///   be read.
+    public init(configuration: GatewayConfiguration, logger: Logger) throws {
+        try GatewayConfigurationError.check(configuration)
+        self.configuration = configuration
+        self.logger = logger
+        budget = IdleBudget(maximum: configuration.maximumIdle)
+        guard configuration.endpoint.isSecure else {
+            tls = nil
+            return
+        }
+        var settings = TLSConfiguration.makeClientConfiguration()
+        settings.minimumTLSVersion = .tlsv12
+        settings.certificateVerification = .fullVerification
+        settings.applicationProtocols = ["http/1.1"]
+        settings.shutdownTimeout = .milliseconds(500)
+        if let file = configuration.certificateAuthorityFile { settings.trustRoots = .file(file) }
+        tls = try NIOSSLContext(configuration: settings)
+    }
+
+    /// Sends a request, on an idle connection where there is one for its model, and hands the answer to `handler`.
+    ///
+    /// Call it on `loop`, to which stream and handler belong from then on. No handler method runs before it returns.
+    /// The handler is held until the stream ends.
+    public func open(
+        _ request: GatewayRequest, on loop: any EventLoop, handler: any GatewayStreamHandler
+    ) -> GatewayStream {
+        let stream = GatewayStream(owner: owner(on: loop), request: request, handler: handler)
+        metrics.streamsStarted.add(1, ordering: .relaxed)
+        loop.assumeIsolated().execute { stream.start() }
+        return stream
+    }
+
+    /// Closes idle connections (1000), fails live streams with `gateway_shutdown` and closes theirs (1001), and returns
+    /// when all are closed, which takes about a second at most. A stream opened after that fails at once.
+    public func shutdown() async {
+        isShutDown.store(true, ordering: .sequentiallyConsistent)
+        let loops = self.loops.withLock { Array($0.values) }
+        await withTaskGroup(of: Void.self) { group in
+            for bound in loops {
+                group.addTask {
+                    // An event loop that has stopped has closed its channels itself.
+                    try? await bound.eventLoop.flatSubmit { bound.value.shutDown() }.get()
+                }
+            }
+        }
+    }
+
+    private func owner(on loop: any EventLoop) -> GatewayLoop {
+        loop.preconditionInEventLoop()
+        let bound = loops.withLock { loops in
+            if let bound = loops[ObjectIdentifier(loop)] { return bound }
+            let owner = GatewayLoop(
+                eventLoop: loop, configuration: configuration, tls: tls, metrics: metrics, budget: budget,
+                logger: logger)
+            let bound = NIOLoopBound(owner, eventLoop: loop)
+            loops[ObjectIdentifier(loop)] = bound
+            return bound
+        }
+        let owner = bound.value
+        if isShutDown.load(ordering: .sequentiallyConsistent) { _ = owner.shutDown() }
+        return owner
+    }
+}

@@ -1,0 +1,66 @@
+/// A model gateway: where it is and how patient to be with it. Durations are measured on the monotonic clock.
+public struct GatewayConfiguration: Sendable {
+    /// Where connections go. `path` and `query` are as in the URL, without the `model` item.
+    public struct Endpoint: Sendable, Equatable {
+        public var isSecure: Bool
+        public var host: String
+        public var port: Int
+        /// Starts with `/`.
+        public var path: String
+
+        public init(isSecure: Bool, host: String, port: Int, path: String) {
+            self.isSecure = isSecure
+            self.host = host
+            self.port = port
+            self.path = path
+        }
+    }
+
+    /// The name in `[gateways.NAME]`; used in logs and errors.
+    public var name: String
+    public var endpoint: Endpoint
+    /// Sent as `Authorization: Bearer`. Never logged, never part of an error.
+    public var apiKey: String
+    /// PEM file with the trusted CAs; `nil` is the system's store.
+    public var certificateAuthorityFile: String?
+    /// TCP connect, TLS and upgrade together.
+    public var connectTimeout: Duration
+    /// From the request's last byte to the first chunk.
+    public var firstChunkTimeout: Duration
+    /// Between two chunks; pings do not count.
+    public var idleTimeout: Duration
+    /// After every choice has finished: how long to wait for the usage chunk, `[DONE]` or close.
+    public var endGrace: Duration
+    /// An idle connection is closed after this time without a job.
+    public var keepIdle: Duration
+    /// A connection takes no new job after this age.
+    public var maximumAge: Duration
+    /// Idle connections kept for each model, over all event loops.
+    public var maximumIdle: Int
+    /// Largest frame and largest message (all fragments) in bytes; over it the stream fails with close 1009.
+    public var maximumMessageSize: Int
+    /// Largest number of fragments of one message.
+    public var maximumFragments: Int
+
+    public init(
+        name: String, endpoint: Endpoint, apiKey: String, certificateAuthorityFile: String? = nil,
+        connectTimeout: Duration = .seconds(10), firstChunkTimeout: Duration = .seconds(60),
+        idleTimeout: Duration = .seconds(60), endGrace: Duration = .milliseconds(500),
+        keepIdle: Duration = .seconds(30), maximumAge: Duration = .seconds(600), maximumIdle: Int = 64,
+        maximumMessageSize: Int = 1 << 20, maximumFragments: Int = 1024
+    ) {
+        self.name = name
+        self.endpoint = endpoint
+        self.apiKey = apiKey
+        self.certificateAuthorityFile = certificateAuthorityFile
+        self.connectTimeout = connectTimeout
+        self.firstChunkTimeout = firstChunkTimeout
+        self.idleTimeout = idleTimeout
+        self.endGrace = endGrace
+        self.keepIdle = keepIdle
+        self.maximumAge = maximumAge
+        self.maximumIdle = maximumIdle
+        self.maximumMessageSize = maximumMessageSize
+        self.maximumFragments = maximumFragments
+    }
+}

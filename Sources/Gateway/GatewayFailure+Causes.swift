@@ -1,0 +1,97 @@
+/// Where every failure of this module gets its code, its sentence, and whether another try may help.
+extension GatewayFailure {
+    /// A refused upgrade or an error message, by its HTTP status.
+    static func refused(_ stage: Stage, status: Int?, _ details: UpstreamError) -> GatewayFailure {
+        let (code, sentence) = meaning(ofStatus: status)
+        let isTransient = status.map { $0 == 408 || $0 == 409 || $0 == 429 || $0 >= 500 } ?? false
+        let number = status.map { " (\($0))" } ?? ""
+        return GatewayFailure(
+            stage: stage, code: code, message: "The gateway \(sentence)\(number).", status: status,
+            retryAfter: details.retryAfter, upstreamType: details.type, upstreamCode: details.code,
+            upstreamParam: details.param, isRetryable: details.shouldRetry ?? isTransient)
+    }
+
+    private static func meaning(ofStatus status: Int?) -> (code: String, sentence: String) {
+        switch status {
+        case 400, 422: ("gateway_bad_request", "refused the request as malformed")
+        case 401, 403: ("gateway_unauthorized", "refused the key or its permissions")
+        case 404: ("gateway_not_found", "does not know the model or the path")
+        case 408: ("gateway_timeout", "gave up waiting")
+        case 409: ("gateway_conflict", "reported a conflict")
+        case 429: ("gateway_rate_limited", "asked for fewer requests")
+        case .some(500...): ("gateway_unavailable", "is unavailable")
+        case .some(300..<400): ("gateway_error", "answered with a redirect, which is not followed")
+        case .some(101..<300): ("gateway_error", "did not switch to the WebSocket protocol")
+        default: ("gateway_error", "answered with an error")
+        }
+    }
+
+    static func unreachable(_ stage: Stage, _ sentence: String) -> GatewayFailure {
+        GatewayFailure(stage: stage, code: "gateway_unreachable", message: sentence, isRetryable: true)
+    }
+
+    /// Not retryable: a certificate that is wrong now is wrong in a second, too.
+    static func tlsFailed(_ sentence: String) -> GatewayFailure {
+        GatewayFailure(stage: .connect, code: "gateway_tls_failed", message: sentence, isRetryable: false)
+    }
+
+    static func protocolError(_ stage: Stage, _ sentence: String) -> GatewayFailure {
+        GatewayFailure(stage: stage, code: "gateway_protocol_error", message: sentence, isRetryable: false)
+    }
+
+    static func timedOut(_ stage: Stage) -> GatewayFailure {
+        let (code, sentence) =
+            switch stage {
+            case .connect: ("gateway_connect_timeout", "The gateway did not accept the connection in time.")
+            case .upgrade: ("gateway_connect_timeout", "The gateway did not answer the upgrade in time.")
+            case .request, .firstChunk:
+                ("gateway_first_chunk_timeout", "The gateway did not begin its answer in time.")
+            case .streaming: ("gateway_idle_timeout", "The gateway fell silent in the middle of its answer.")
+            }
+        return GatewayFailure(stage: stage, code: code, message: sentence, isRetryable: true)
+    }
+
+    /// - Parameter code: 1005 where the close frame had none, 1006 where there was no close frame.
+    static func closed(_ stage: Stage, code: Int) -> GatewayFailure {
+        let sentence =
+            code == 1006
+            ? "The connection to the gateway broke before the answer was complete."
+            : "The gateway closed the connection before the answer was complete (\(code))."
+        return GatewayFailure(
+            stage: stage, code: "gateway_closed", message: sentence, closeCode: code,
+            isRetryable: code != 1000 && code != 1008)
+    }
+
+    static func fault(_ stage: Stage, _ fault: WebSocketFault) -> GatewayFailure {
+        let code =
+            switch fault.closeCode {
+            case 1007: "gateway_invalid_utf8"
+            case 1009: "gateway_message_too_large"
+            default: "gateway_protocol_error"
+            }
+        return GatewayFailure(
+            stage: stage, code: code, message: "The gateway sent \(fault.rawValue).", isRetryable: false)
+    }
+
+    static func invalidChunk(_ stage: Stage, _ sentence: String) -> GatewayFailure {
+        GatewayFailure(stage: stage, code: "gateway_invalid_chunk", message: sentence, isRetryable: false)
+    }
+
+    /// Retryable: a connection of its own keeps answers apart.
+    static func mixedStreams(_ stage: Stage) -> GatewayFailure {
+        GatewayFailure(
+            stage: stage, code: "gateway_mixed_streams",
+            message: "The gateway mixed another answer into this one.", isRetryable: true)
+    }
+
+    static func incomplete(_ stage: Stage) -> GatewayFailure {
+        GatewayFailure(
+            stage: stage, code: "gateway_incomplete",
+            message: "The gateway ended its answer before every choice had finished.", isRetryable: false)
+    }
+
+    static func shutDown(_ stage: Stage) -> GatewayFailure {
+        GatewayFailure(
+            stage: stage, code: "gateway_shutdown", message: "The gateway client was shut down.", isRetryable: true)
+    }
+}

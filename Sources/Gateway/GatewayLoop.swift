@@ -1,0 +1,133 @@
+import Logging
+import NIOCore
+import NIOSSL
+
+/// What one event loop holds of a gateway: its idle connections by model, and all that are open. Bound to that loop.
+final class GatewayLoop {
+    let eventLoop: any EventLoop
+    let configuration: GatewayConfiguration
+    let patience: GatewayStreamMachine.Patience
+    let tls: NIOSSLContext?
+    /// For SNI and verification; `nil` for an address, which is verified as such and never sent as SNI (RFC 6066).
+    let serverName: String?
+    let metrics: GatewayMetrics
+    private let budget: IdleBudget
+    private let logger: Logger
+    private var pool: IdlePool<GatewayConnection>
+    private var connections: [ObjectIdentifier: GatewayConnection] = [:]
+    private var isShutDown = false
+    private var allClosed: EventLoopPromise<Void>?
+    private lazy var timer = LoopTimer(loop: eventLoop) { [weak self] in self?.expire() }
+
+    init(
+        eventLoop: any EventLoop, configuration: GatewayConfiguration, tls: NIOSSLContext?, metrics: GatewayMetrics,
+        budget: IdleBudget, logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        self.tls = tls
+        self.metrics = metrics
+        self.budget = budget
+        self.logger = logger
+        let host = configuration.endpoint.host
+        serverName = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
+        patience = .init(
+            connect: TimeAmount(bounded: configuration.connectTimeout),
+            firstChunk: TimeAmount(bounded: configuration.firstChunkTimeout),
+            idle: TimeAmount(bounded: configuration.idleTimeout),
+            endGrace: TimeAmount(bounded: configuration.endGrace))
+        pool = IdlePool(
+            keepIdle: TimeAmount(bounded: configuration.keepIdle),
+            maximumAge: TimeAmount(bounded: configuration.maximumAge))
+    }
+
+    var acceptsStreams: Bool { !isShutDown }
+
+    /// An idle connection for a stream of this model, attached to it.
+    func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> GatewayConnection? {
+        while let connection = pool.take(model: model, now: now) {
+            budget.give(model)
+            if connection.attach(stream) {
+                metrics.connectionsReused.add(1, ordering: .relaxed)
+                return connection
+            }
+            connection.abort()
+        }
+        return nil
+    }
+
+    func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> GatewayConnection {
+        let connection = GatewayConnection(owner: self, model: model, stream: stream, now: now)
+        connections[ObjectIdentifier(connection)] = connection
+        return connection
+    }
+
+    /// Keeps a connection for the next request. `false`: it is too old, or enough are idle; close it.
+    func keep(_ connection: GatewayConnection) -> Bool {
+        guard !isShutDown, budget.take(connection.model) else { return false }
+        let model = connection.model
+        guard pool.put(connection, model: model, openedAt: connection.openedAt, now: .now()) else {
+            budget.give(model)
+            return false
+        }
+        timer.set(pool.nextDeadline)
+        return true
+    }
+
+    /// An idle connection is not to be used any more.
+    func dropIdle(_ connection: GatewayConnection) {
+        if pool.remove(model: connection.model, where: { $0 === connection }) { budget.give(connection.model) }
+    }
+
+    func connectionOpened() {
+        metrics.connectionsOpened.add(1, ordering: .relaxed)
+        metrics.connectionsLive.add(1, ordering: .relaxed)
+    }
+
+    func connectionClosed() { metrics.connectionsLive.subtract(1, ordering: .relaxed) }
+
+    func countUnexpectedData() {
+        metrics.unexpectedData.add(1, ordering: .relaxed)
+        logger.warning(
+            "gateway sent data on an idle connection, which is closed", metadata: ["gateway": "\(configuration.name)"])
+    }
+
+    func countLateFrame() {
+        let total = metrics.lateFramesDropped.add(1, ordering: .relaxed).newValue
+        guard total.nonzeroBitCount == 1 else { return }
+        logger.warning(
+            "gateway sent a frame of an earlier answer, which is dropped",
+            metadata: ["gateway": "\(configuration.name)", "total": "\(total)"])
+    }
+
+    /// The connection is closed for good.
+    func forget(_ connection: GatewayConnection) {
+        dropIdle(connection)
+        connections[ObjectIdentifier(connection)] = nil
+        if connections.isEmpty { allClosed?.succeed() }
+    }
+
+    /// Closes what is idle (1000) and ends what is live (1001); done when the last connection is closed.
+    func shutDown() -> EventLoopFuture<Void> {
+        if let allClosed { return allClosed.futureResult }
+        isShutDown = true
+        timer.invalidate()
+        let promise = eventLoop.makePromise(of: Void.self)
+        allClosed = promise
+        for connection in pool.removeAll() {
+            budget.give(connection.model)
+            connection.close(code: 1000, isReading: true)
+        }
+        for connection in connections.values { connection.stream?.shutDown() }
+        if connections.isEmpty { promise.succeed() }
+        return promise.futureResult
+    }
+
+    private func expire() {
+        for connection in pool.expire(now: .now()) {
+            budget.give(connection.model)
+            connection.close(code: 1000, isReading: true)
+        }
+        timer.set(pool.nextDeadline)
+    }
+}

@@ -1,0 +1,181 @@
+import ChatModel
+import FoundationEssentials
+import NIOCore
+
+/// One request and its answer. Made by `GatewayClient.open`.
+///
+/// Bound to the event loop it was opened on: every method may be called on that loop only.
+public final class GatewayStream {
+    private let owner: GatewayLoop
+    private let model: String
+    private let traceparent: String?
+    /// Kept until the answer begins, for a reused connection that turns out to be dead.
+    private var body: ByteBuffer
+    private var handler: (any GatewayStreamHandler)?
+    private var machine: GatewayStreamMachine
+    private var connection: GatewayConnection?
+    private var wasAnnounced = false
+    private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.timedOut() }
+    /// Reading is paused.
+    public private(set) var isPaused = false
+
+    init(owner: GatewayLoop, request: GatewayRequest, handler: any GatewayStreamHandler) {
+        self.owner = owner
+        self.handler = handler
+        model = request.model
+        traceparent = request.traceparent
+        body = request.body
+        machine = GatewayStreamMachine(choiceCount: request.choiceCount, patience: owner.patience)
+    }
+
+    // MARK: For its user
+
+    /// Stops reading the socket, so that TCP pushes back to the gateway. No chunk is handed out until `resumeReading`,
+    /// and the timeouts that wait for messages rest. May be called from within the handler.
+    public func pauseReading() {
+        guard !isPaused, machine.phase != .ended else { return }
+        isPaused = true
+        machine.pause()
+        timer.set(machine.deadline)
+    }
+
+    /// Goes on reading; chunks that were held back may be handed out before this returns.
+    public func resumeReading() {
+        guard isPaused else { return }
+        isPaused = false
+        machine.resume(now: .now())
+        timer.set(machine.deadline)
+        connection?.resume()
+    }
+
+    /// Ends the stream and closes its connection at once. The handler gets `.cancelled` before this returns, unless the
+    /// stream had ended already.
+    public func cancel() { perform(machine.cancel()) }
+
+    // MARK: For the loop
+
+    func start() {
+        // It may have been cancelled before its first turn.
+        guard machine.phase != .ended else { return }
+        guard owner.acceptsStreams else { return shutDown() }
+        let now = NIODeadline.now()
+        if let idle = owner.takeIdle(for: self, model: model, now: now) {
+            connectionReady(idle, isReused: true)
+        } else {
+            connect(now: now)
+        }
+    }
+
+    func shutDown() { perform(machine.shutDown()) }
+
+    // MARK: For its connection
+
+    func connectionEstablished() { machine.connected() }
+
+    func connectionFailed(_ failure: GatewayFailure) { perform(machine.connectFailed(failure)) }
+
+    func connectionReady(_ connection: GatewayConnection, isReused: Bool) {
+        self.connection = connection
+        machine.requestWritten(onReusedConnection: isReused, now: .now())
+        timer.set(machine.deadline)
+        connection.send(body) { [weak self, weak connection] in
+            guard let self, self.connection === connection else { return }
+            machine.requestFlushed(now: .now())
+            timer.set(machine.deadline)
+        }
+        guard !wasAnnounced else { return }
+        wasAnnounced = true
+        handler?.streamStarted(onReusedConnection: isReused)
+    }
+
+    /// A whole message. Runs for every token: nothing here allocates or waits.
+    func received(_ message: UnsafeRawBufferPointer, on connection: GatewayConnection) {
+        if machine.isUntouched { body = ByteBuffer() }
+        switch FrameScanner.scan(message) {
+        case .chunk(let chunk): received(chunk, in: message, on: connection)
+        case .done: perform(machine.done(isLate: connection.identity.takeLateDone()))
+        case .error: perform(machine.errorMessage(failure(from: message)))
+        case .invalid(let error):
+            perform(machine.unreadable("The gateway sent a message that is not JSON: \(error.reason.rawValue)."))
+        case .other: perform(machine.unreadable("The gateway sent JSON that is no chunk of an answer."))
+        }
+    }
+
+    private func received(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer, on connection: GatewayConnection) {
+        let hasUsage = !chunk.usage.isEmpty
+        let verdict = connection.identity.admit(
+            id: message[chunk.id],
+            isSubstantial: chunk.carriesOutput || chunk.finishedChoices != 0 || hasUsage)
+        let action = machine.chunk(
+            .init(
+                verdict: verdict, finishedChoices: chunk.finishedChoices, hasUsage: hasUsage,
+                hasChoices: chunk.hasChoices),
+            now: .now())
+        switch action {
+        case .deliver:
+            timer.set(machine.deadline)
+            handler?.streamReceived(chunk, in: message)
+        case .deliverLast(let farewell):
+            handler?.streamReceived(chunk, in: message)
+            end(.complete, farewell)
+        default: perform(action)
+        }
+    }
+
+    func connectionFaulted(_ fault: WebSocketFault) { perform(machine.fault(fault)) }
+
+    func connectionClosed(code: UInt16?) { perform(machine.closed(code: code)) }
+
+    func connectionLost() { perform(machine.disconnected()) }
+
+    // MARK: -
+
+    private func connect(now: NIODeadline) {
+        machine.connect(now: now)
+        timer.set(machine.deadline)
+        let connection = owner.makeConnection(for: self, model: model, now: now)
+        self.connection = connection
+        connection.connect(traceparent: traceparent)
+    }
+
+    private func timedOut() {
+        if let refusal = connection?.pendingRefusal {
+            perform(machine.connectFailed(refusal))
+        } else {
+            perform(machine.timeout(now: .now()))
+            timer.set(machine.deadline)
+        }
+    }
+
+    private func perform(_ action: GatewayStreamMachine.Action) {
+        switch action {
+        case .none, .deliver, .deliverLast: break
+        case .dropLate: owner.countLateFrame()
+        case .restart:
+            owner.metrics.deadConnectionsReplaced.add(1, ordering: .relaxed)
+            connection?.release(.abort)
+            connect(now: .now())
+        case .end(let end, let farewell): self.end(end, farewell)
+        }
+    }
+
+    /// The connection goes first, so that the handler's next request can have it.
+    private func end(_ end: GatewayStreamEnd, _ farewell: GatewayStreamMachine.Farewell) {
+        timer.invalidate()
+        body = ByteBuffer()
+        isPaused = false
+        let connection = self.connection
+        self.connection = nil
+        connection?.release(farewell)
+        owner.metrics.count(end)
+        let handler = self.handler
+        self.handler = nil
+        handler?.streamEnded(end)
+    }
+
+    private func failure(from message: UnsafeRawBufferPointer) -> GatewayFailure {
+        let now = Date().timeIntervalSince1970
+        let error = UpstreamError(message, hiding: owner.configuration.apiKey, now: now)
+        return .refused(machine.stage, status: error.status, error)
+    }
+}

@@ -1,0 +1,80 @@
+public import ChatModel
+public import NIOCore
+
+/// One job's question to a gateway.
+public struct GatewayRequest: Sendable {
+    /// Goes into the query of the upgrade (`?model=`), percent-encoded.
+    public var model: String
+    /// The request frame: a chat completion request, UTF-8 JSON, sent as one text message.
+    public var body: ByteBuffer
+    /// `n` of the request: the stream is finished when so many choices are.
+    public var choiceCount: Int
+    /// W3C trace context for the upgrade request; only a fresh connection carries it.
+    public var traceparent: String?
+
+    public init(model: String, body: ByteBuffer, choiceCount: Int = 1, traceparent: String? = nil) {
+        self.model = model
+        self.body = body
+        self.choiceCount = choiceCount
+        self.traceparent = traceparent
+    }
+}
+
+/// Who receives a stream. Every call comes on the stream's event loop; after `streamEnded` there is none.
+public protocol GatewayStreamHandler: AnyObject {
+    /// The request was written, on a fresh connection or on a reused one.
+    func streamStarted(onReusedConnection reused: Bool)
+    /// A complete, valid chunk of this stream (UTF-8 and JSON are checked). The bytes are valid during the call only.
+    func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer)
+    func streamEnded(_ end: GatewayStreamEnd)
+}
+
+/// How a stream ended.
+public enum GatewayStreamEnd: Sendable, Equatable {
+    /// Every choice finished, then usage, `[DONE]`, close 1000 or a silent grace.
+    case complete
+    case failed(GatewayFailure)
+    /// `GatewayStream.cancel()` was called.
+    case cancelled
+}
+
+/// Why a stream failed. Never holds a key, a prompt or an answer.
+public struct GatewayFailure: Error, Sendable, Equatable {
+    /// How far the stream had come.
+    public enum Stage: String, Sendable { case connect, upgrade, request, firstChunk = "first_chunk", streaming }
+
+    public var stage: Stage
+    /// A stable, machine-readable word such as `gateway_unreachable`, `gateway_unauthorized`, `gateway_closed`.
+    public var code: String
+    /// One sentence for a person.
+    public var message: String
+    /// HTTP status of a refused upgrade or of an error frame.
+    public var status: Int?
+    /// Close code of the WebSocket, where the gateway closed it.
+    public var closeCode: Int?
+    /// What the gateway asked for through `Retry-After` or `retry-after-ms`.
+    public var retryAfter: Duration?
+    /// What the gateway's own `type` and `code` said, cut to 128 characters each.
+    public var upstreamType: String?
+    public var upstreamCode: String?
+    public var upstreamParam: String?
+    /// A fault that another try may not meet: unreachable, 408, 409, 429, 5xx, a close other than 1000 and 1008.
+    public var isRetryable: Bool
+
+    public init(
+        stage: Stage, code: String, message: String, status: Int? = nil, closeCode: Int? = nil,
+        retryAfter: Duration? = nil, upstreamType: String? = nil, upstreamCode: String? = nil,
+        upstreamParam: String? = nil, isRetryable: Bool
+    ) {
+        self.stage = stage
+        self.code = code
+        self.message = message
+        self.status = status
+        self.closeCode = closeCode
+        self.retryAfter = retryAfter
+        self.upstreamType = upstreamType
+        self.upstreamCode = upstreamCode
+        self.upstreamParam = upstreamParam
+        self.isRetryable = isRetryable
+    }
+}

@@ -1,0 +1,356 @@
+import NIOCore
+import NIOWebSocket
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// One client's connection after the upgrade: takes requests, one after another, and carries out what `AnswerStream`
+/// and `MessageAssembler` decide. Lives on the connection's event loop.
+final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbackHandler {
+    typealias InboundIn = WebSocketFrame
+
+    /// Tokens written before other connections get their turn.
+    private static let budget = 64
+    /// How long a client may take to answer a close frame before the connection is cut.
+    private static let closeGrace = TimeAmount.seconds(2)
+    /// Requests that may wait for the answer before them.
+    private static let maximumWaiting = 16
+
+    private let shared: GatewayContext
+    /// The frame encoder's context: what is written through it goes past the encoder, so that many frames share one
+    /// buffer and one system call.
+    private let rawContext: ChannelHandlerContext
+    private let queryModel: String?
+    private let connection: Int
+
+    private var assembler: MessageAssembler
+    private var output: WebSocketOutput
+    private var waiting = CircularBuffer<ByteBuffer>()
+    private var timer: NIOScheduledCallback?
+    private var stream: AnswerStream?
+    private var current: Current?
+    private var bridgeTask: Task<Void, Never>?
+    private var lateChunk: [UInt8]?
+    private var state = State.serving
+    private var waitsForWritability = false
+
+    /// The request that is being answered.
+    private struct Current {
+        var request: ChatRequest
+        var body: ByteBuffer
+        var ordinal: Int
+        var fault: Fault?
+    }
+
+    private enum State {
+        case serving
+        /// The fault `silence`: the client is heard but not answered.
+        case silent
+        /// A close frame was sent.
+        case closing
+        case closed
+    }
+
+    init(context: GatewayContext, rawContext: ChannelHandlerContext, queryModel: String?) {
+        let options = context.options
+        let connection = context.nextConnection()
+        self.shared = context
+        self.rawContext = rawContext
+        self.queryModel = queryModel
+        self.connection = connection
+        self.assembler = MessageAssembler(maximumSize: options.maximumRequestSize)
+        self.output = WebSocketOutput(
+            frames: options.frames, fragments: options.fragmentsMessages,
+            seed: options.seed &+ UInt64(truncatingIfNeeded: connection))
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard state != .closed else { return }
+        switch assembler.receive(unwrapInboundIn(data)) {
+        case .nothing: break
+        case .message(let body): received(body)
+        case .ping(let payload):
+            guard state != .closing else { return }
+            output.pong(payload)
+            flush()
+        case .close(let code): clientCloses(code)
+        case .violation(let code, let reason): close(code: code, reason: reason)
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if waitsForWritability, context.channel.isWritable {
+            waitsForWritability = false
+            run()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        endConnection()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        endConnection()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? NIOWebSocketError, state == .serving else {
+            context.close(promise: nil)
+            return
+        }
+        close(code: error == .invalidFrameLength ? 1009 : 1002, reason: "")
+    }
+
+    func handleScheduledCallback(eventLoop: some EventLoop) {
+        timer = nil
+        if state == .closing {
+            rawContext.close(promise: nil)
+        } else {
+            run()
+        }
+    }
+
+    // MARK: Requests
+
+    private func received(_ body: ByteBuffer) {
+        guard state == .serving else { return }
+        guard waiting.count < Self.maximumWaiting else {
+            close(code: 1008, reason: "too many requests at once")
+            return
+        }
+        waiting.append(body)
+        if current == nil { startNext() }
+    }
+
+    private func startNext() {
+        guard state == .serving, current == nil, let body = waiting.popFirst() else { return }
+        let ordinal = shared.nextRequest()
+        do throws(ChatRequest.Invalid) {
+            let request = try ChatRequest(parsing: body)
+            let fault = shared.fault(for: request, ordinal: ordinal)
+            start(Current(request: request, body: body, ordinal: ordinal, fault: fault))
+        } catch {
+            output.message(
+                ErrorBody.nested(type: "invalid_request_error", message: error.message, param: error.param))
+            flush()
+            startNext()
+        }
+    }
+
+    private func start(_ current: Current) {
+        self.current = current
+        if let bridge = shared.bridge {
+            startBridge(bridge, body: current.body)
+            return
+        }
+        let model = current.request.model.isEmpty ? queryModel ?? "simulated" : current.request.model
+        let plan = shared.planner.plan(
+            current.request, model: model, ordinal: current.ordinal, fault: current.fault, lateChunk: lateChunk,
+            created: GatewayContext.now())
+        lateChunk = nil
+        if case .refuse(let status, let retryAfter) = current.fault {
+            output.message(
+                ErrorBody.shaped(
+                    .typed, type: ErrorBody.type(forStatus: status), message: "Simulated refusal", status: status,
+                    retryAfter: retryAfter))
+            flush()
+            finish(plan, end: .fault("refuse"), tokens: 0, texts: [])
+        } else if current.request.streams {
+            stream = AnswerStream(plan: plan, startedAt: .now())
+            run()
+        } else {
+            output.message(WholeAnswer.body(plan: plan))
+            flush()
+            finish(plan, end: .complete, tokens: 0, texts: [])
+        }
+    }
+
+    // MARK: Answers
+
+    /// Writes what is due and arranges for the rest.
+    private func run() {
+        guard state == .serving, stream != nil else { return }
+        guard rawContext.channel.isWritable else {
+            waitsForWritability = true
+            return
+        }
+        let before = stream?.tokensSent ?? 0
+        let step = stream?.advance(now: .now(), into: &output, budget: Self.budget) ?? .silent
+        shared.countTokens((stream?.tokensSent ?? 0) - before)
+        switch step {
+        case .more:
+            flush()
+            rawContext.eventLoop.assumeIsolated().execute { self.run() }
+        case .wait(let deadline):
+            flush()
+            schedule(at: deadline)
+        case .complete:
+            flush()
+            endStream(.complete)
+        case .failed:
+            flush()
+            endStream(.fault(current?.fault?.kind ?? "error"))
+        case .close(let code):
+            endStream(.fault("close"), startsNext: false)
+            close(code: code, reason: "simulated")
+        case .cut:
+            endStream(.fault("cut"), startsNext: false)
+            flushAndClose(resets: false)
+        case .reset:
+            endStream(.fault("reset"), startsNext: false)
+            flushAndClose(resets: true)
+        case .silent:
+            flush()
+            endStream(.fault("silence"), startsNext: false)
+            state = .silent
+        }
+    }
+
+    private func endStream(_ end: SimulatedAnswer.End, startsNext: Bool = true) {
+        guard let stream else { return }
+        self.stream = nil
+        if current?.fault == .late {
+            let plan = stream.plan
+            let template = ChunkTemplate(
+                id: plan.id, model: plan.model, created: plan.created, choiceCount: 1, includesUsage: false)
+            lateChunk =
+                template.contentHeads[0] + Array("late chunk of another answer ".utf8) + template.contentTail
+        }
+        let texts = stream.plan.recordsText ? stream.plan.choices.indices.map { stream.text(ofChoice: $0) } : []
+        finish(stream.plan, end: end, tokens: stream.tokensSent, texts: texts, startsNext: startsNext)
+    }
+
+    private func finish(
+        _ plan: AnswerPlan, end: SimulatedAnswer.End, tokens: Int, texts: [String], startsNext: Bool = true
+    ) {
+        record(id: plan.id, model: plan.model, end: end, tokens: tokens, texts: texts)
+        guard startsNext else { return }
+        if shared.options.closesAfterAnswer, end == .complete {
+            close(code: 1000, reason: "")
+        } else {
+            startNext()
+        }
+    }
+
+    private func record(id: String, model: String, end: SimulatedAnswer.End, tokens: Int, texts: [String]) {
+        guard let current else { return }
+        self.current = nil
+        if end == .complete { shared.countAnswer() }
+        shared.recorder.record {
+            SimulatedAnswer(
+                request: current.ordinal, connection: connection, id: id, model: model, user: current.request.user,
+                end: end, tokens: tokens, texts: texts, requestBody: Array(current.body.readableBytesView))
+        }
+    }
+
+    // MARK: Bridge
+
+    private func startBridge(_ bridge: UpstreamBridge, body: ByteBuffer) {
+        let eventLoop = rawContext.eventLoop
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let recordsText = shared.recorder.wantsText
+        // The task ends with the connection: `endConnection` cancels it.
+        bridgeTask = Task {
+            let end = await bridge.answer(body, recordsText: recordsText) { messages in
+                try await eventLoop.flatSubmit { bound.value.deliver(messages) }.get()
+            }
+            eventLoop.execute { bound.value.bridgeEnded(end) }
+        }
+    }
+
+    /// Writes the upstream's messages; the future is done when the socket has taken them.
+    private func deliver(_ messages: [[UInt8]]) -> EventLoopFuture<Void> {
+        guard state == .serving, current != nil else {
+            return rawContext.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+        for message in messages { output.message(message) }
+        shared.countTokens(messages.count)
+        let written = rawContext.eventLoop.makePromise(of: Void.self)
+        rawContext.writeAndFlush(NIOAny(output.take()), promise: written)
+        return written.futureResult
+    }
+
+    private func bridgeEnded(_ end: UpstreamBridge.End) {
+        bridgeTask = nil
+        guard state == .serving else { return }
+        record(
+            id: end.id, model: end.model, end: end.isComplete ? .complete : .fault("upstream"), tokens: end.messages,
+            texts: [end.text])
+        if shared.options.closesAfterAnswer, end.isComplete {
+            close(code: 1000, reason: "")
+        } else {
+            startNext()
+        }
+    }
+
+    // MARK: Connection
+
+    private func clientCloses(_ code: UInt16?) {
+        guard state != .closing else {
+            rawContext.close(promise: nil)
+            return
+        }
+        output.close(code: code)
+        flushAndClose(resets: false)
+    }
+
+    private func close(code: UInt16, reason: String) {
+        guard state == .serving || state == .silent else { return }
+        output.close(code: code, reason: reason)
+        flush()
+        abandon()
+        state = .closing
+        schedule(at: .now() + Self.closeGrace)
+    }
+
+    private func flush() {
+        let bytes = output.take()
+        guard bytes.readableBytes > 0, state != .closed else { return }
+        rawContext.writeAndFlush(NIOAny(bytes), promise: nil)
+    }
+
+    private func flushAndClose(resets: Bool) {
+        let context = rawContext
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(NIOAny(output.take()), promise: written)
+        abandon()
+        state = .closing
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            guard resets, let socket = context.channel as? any SocketOptionProvider else {
+                context.close(promise: nil)
+                return
+            }
+            socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).assumeIsolated().whenComplete { _ in
+                context.close(promise: nil)
+            }
+        }
+    }
+
+    private func schedule(at deadline: NIODeadline) {
+        timer?.cancel()
+        timer = try? rawContext.eventLoop.assumeIsolated().scheduleCallback(at: deadline, handler: self)
+    }
+
+    /// Ends the answer under way, if there is one, because nobody will read it.
+    private func abandon() {
+        timer?.cancel()
+        timer = nil
+        bridgeTask?.cancel()
+        bridgeTask = nil
+        endStream(.abandoned, startsNext: false)
+        record(id: "", model: current?.request.model ?? "", end: .abandoned, tokens: 0, texts: [])
+        waiting.removeAll()
+    }
+
+    private func endConnection() {
+        guard state != .closed else { return }
+        abandon()
+        state = .closed
+        shared.connectionClosed()
+    }
+}

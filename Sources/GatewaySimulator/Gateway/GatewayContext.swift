@@ -1,0 +1,77 @@
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// What all connections of a simulated gateway share. Used from every event loop.
+final class GatewayContext: Sendable {
+    let options: SimulatedGateway.Options
+    let planner: AnswerPlanner
+    let recorder: AnswerRecorder
+    let bridge: UpstreamBridge?
+
+    private let connections = Atomic<Int>(0)
+    private let closedConnections = Atomic<Int>(0)
+    private let upgrades = Atomic<Int>(0)
+    private let refused = Atomic<Int>(0)
+    private let requests = Atomic<Int>(0)
+    private let answers = Atomic<Int>(0)
+    private let tokens = Atomic<Int>(0)
+    private let chance: Mutex<SeededGenerator>
+    /// How often each `user` with directives has asked.
+    private let tries = Mutex<[String: Int]>([:])
+
+    init(options: SimulatedGateway.Options, recorder: AnswerRecorder, bridge: UpstreamBridge?) {
+        self.options = options
+        self.planner = AnswerPlanner(options: options)
+        self.recorder = recorder
+        self.bridge = bridge
+        self.chance = Mutex(SeededGenerator(seed: options.seed &+ 0x5EED))
+    }
+
+    var counters: SimulatedGateway.Counters {
+        SimulatedGateway.Counters(
+            connections: connections.load(ordering: .relaxed),
+            openConnections: connections.load(ordering: .relaxed) - closedConnections.load(ordering: .relaxed),
+            refused: refused.load(ordering: .relaxed), requests: requests.load(ordering: .relaxed),
+            answers: answers.load(ordering: .relaxed), tokens: tokens.load(ordering: .relaxed))
+    }
+
+    /// The refusal, if an upgrade meets one among the faults.
+    func refusalOfNextUpgrade() -> Fault? {
+        let ordinal = upgrades.wrappingAdd(1, ordering: .relaxed).newValue
+        return pick(options.faults.filter { $0.fault.kind == "refuse" }, ordinal: ordinal)
+    }
+
+    /// The fault that a request meets: first what it asks for itself, then what the options say.
+    func fault(for request: ChatRequest, ordinal: Int) -> Fault? {
+        if !request.directives.faults.isEmpty {
+            let attempt = tries.withLock { tries in
+                tries[request.user ?? "", default: 0] += 1
+                return tries[request.user ?? "", default: 0]
+            }
+            if let fault = pick(request.directives.faults, ordinal: attempt) { return fault }
+        }
+        return pick(options.faults.filter { $0.fault.kind != "refuse" }, ordinal: ordinal + 1)
+    }
+
+    func nextConnection() -> Int { connections.wrappingAdd(1, ordering: .relaxed).oldValue }
+    func connectionClosed() { closedConnections.wrappingAdd(1, ordering: .relaxed) }
+    func nextRequest() -> Int { requests.wrappingAdd(1, ordering: .relaxed).oldValue }
+    func countRefused() { refused.wrappingAdd(1, ordering: .relaxed) }
+    func countTokens(_ count: Int) { tokens.wrappingAdd(count, ordering: .relaxed) }
+    func countAnswer() { answers.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Seconds since 1970, for `created`.
+    static func now() -> Int { time(nil) }
+
+    private func pick(_ rules: [FaultRule], ordinal: Int) -> Fault? {
+        guard !rules.isEmpty else { return nil }
+        return chance.withLock { generator in
+            rules.first { $0.strikes(ordinal: ordinal, using: &generator) }?.fault
+        }
+    }
+}

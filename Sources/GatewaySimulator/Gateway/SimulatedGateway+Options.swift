@@ -1,0 +1,117 @@
+extension SimulatedGateway {
+    /// Which data frames carry the chunks.
+    public enum FrameKind: String, Sendable, CaseIterable {
+        case text, binary
+        /// Either, chosen by the seed for each message.
+        case mixed
+    }
+
+    /// PEM files for `wss://`.
+    public struct TLS: Sendable, Equatable {
+        /// The chain, the server's own certificate first.
+        public var certificateFile: String
+        public var keyFile: String
+
+        public init(certificateFile: String, keyFile: String) {
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+        }
+    }
+
+    /// An OpenAI-compatible HTTP server whose streams (SSE) go out over the WebSocket.
+    public struct Upstream: Sendable, Equatable {
+        /// `http://` or `https://`, without `/v1/chat/completions`.
+        public var url: String
+        /// Sent as `Authorization: Bearer`.
+        public var apiKey: String?
+        /// Replaces the request's `model`.
+        public var model: String?
+        /// From the request to the upstream's answer head.
+        public var timeout: Duration
+
+        public init(url: String, apiKey: String? = nil, model: String? = nil, timeout: Duration = .seconds(120)) {
+            self.url = url
+            self.apiKey = apiKey
+            self.model = model
+            self.timeout = timeout
+        }
+    }
+
+    /// How the simulated gateway behaves. The defaults are a fast and faultless gateway on loopback.
+    public struct Options: Sendable {
+        public var host = "127.0.0.1"
+        /// 0 takes a free one.
+        public var port = 0
+        /// The path of the WebSocket endpoint.
+        public var path = "/v1/realtime/chat/completions"
+        /// Keys that are let in; empty lets everybody in.
+        public var apiKeys: [String] = []
+        public var tls: TLS?
+        /// Event loops; connections are spread over them.
+        public var threads = 1
+
+        /// What the model says; `nil` is a built-in text in many scripts.
+        public var text: String?
+        /// Tokens of an answer; `nil` is the whole text once. Longer answers repeat the text. `max_tokens` cuts it.
+        public var tokens: Int?
+        /// Of each choice of each answer; 0 is as fast as the connection takes it.
+        public var tokensPerSecond: Double = 0
+        /// From the request to its first chunk.
+        public var firstTokenDelay: Duration = .zero
+        /// Everything that is random follows from it, except the ids of answers.
+        public var seed: UInt64 = 1
+        /// Each answer begins elsewhere in the text, at a place that follows from the request's `user`.
+        public var varies = false
+        /// The text is the last user message of the request.
+        public var echoesPrompt = false
+        /// Each token is `NANOSECONDS:SEQUENCE `: the monotonic clock when it was written, and a count from 0.
+        public var stampsTokens = false
+        /// Requests with `tools` are answered with calls of the first two.
+        public var callsTools = false
+
+        public var frames = FrameKind.text
+        /// Messages are cut into fragments at any byte.
+        public var fragmentsMessages = false
+        public var escape = EscapeMode.none
+        /// Escaped surrogate pairs are cut between two chunks.
+        public var splitsSurrogates = false
+        /// A usage chunk where the request asks for it.
+        public var sendsUsage = true
+        /// A last message `[DONE]`.
+        public var sendsDone = false
+        /// Closes with 1000 after each answer.
+        public var closesAfterAnswer = false
+        /// The first rule that fits a request (`refuse`: an upgrade) is carried out.
+        public var faults: [FaultRule] = []
+
+        /// Bridges to a real model instead of speaking itself.
+        public var upstream: Upstream?
+        /// Keeps every answer for `answers`; memory grows with them.
+        public var recordsAnswers = true
+        /// A file that gets one line of JSON for each answer.
+        public var transcriptPath: String?
+        /// Largest request in bytes; over it the connection is closed with 1009.
+        public var maximumRequestSize = 16 << 20
+
+        public init() {}
+
+        var style: TokenScript.Style {
+            TokenScript.Style(escape: escape, splitSurrogates: splitsSurrogates, seed: seed)
+        }
+    }
+
+    /// Counts since the start.
+    public struct Counters: Sendable, Equatable {
+        /// WebSocket connections that were let in.
+        public var connections = 0
+        /// Of those, the ones still open.
+        public var openConnections = 0
+        /// Upgrades that were refused.
+        public var refused = 0
+        public var requests = 0
+        /// Answers that ended as they should.
+        public var answers = 0
+        /// Content tokens sent; with an upstream, its messages.
+        public var tokens = 0
+    }
+}

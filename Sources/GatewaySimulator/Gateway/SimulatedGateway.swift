@@ -1,0 +1,168 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import NIOWebSocket
+import Synchronization
+
+/// A stand-in for the model gateway: the WebSocket protocol of its guide, spoken from a script or bridged to a real
+/// model, with faults on request.
+///
+/// Every connection lives on one event loop, and every answer costs one timer, so that thousands of slow streams cost
+/// little more than their system calls.
+public final class SimulatedGateway: Sendable {
+    /// Where it listens.
+    public let port: Int
+    /// What clients connect to, without the `model` item.
+    public let url: String
+
+    private let group: MultiThreadedEventLoopGroup
+    private let listener: any Channel
+    private let context: GatewayContext
+    private let children: ChildChannels
+
+    private init(
+        port: Int, url: String, group: MultiThreadedEventLoopGroup, listener: any Channel, context: GatewayContext,
+        children: ChildChannels
+    ) {
+        self.port = port
+        self.url = url
+        self.group = group
+        self.listener = listener
+        self.context = context
+        self.children = children
+    }
+
+    /// Listens, and returns once clients can connect. Throws `SimulatorError`.
+    public static func start(_ options: Options = Options()) async throws -> SimulatedGateway {
+        guard options.threads > 0, options.tokensPerSecond >= 0, options.tokensPerSecond.isFinite,
+            options.tokens.map({ $0 >= 0 }) ?? true, options.firstTokenDelay >= .zero
+        else { throw SimulatorError(.invalidOptions, "threads, tokens, rate and delays cannot be negative") }
+        let transcript = try options.transcriptPath.map { path throws(SimulatorError) in try TranscriptFile(path: path)
+        }
+        let tls = try options.tls.map { tls throws(SimulatorError) in try makeTLSContext(tls) }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
+        let bridge = options.upstream.map {
+            UpstreamBridge(upstream: $0, passesDone: options.sendsDone, group: group)
+        }
+        let context = GatewayContext(
+            options: options, recorder: AnswerRecorder(keeps: options.recordsAnswers, transcript: transcript),
+            bridge: bridge)
+        let children = ChildChannels()
+        do {
+            let listener = try await bind(options, group: group, tls: tls, context: context, children: children)
+            let port = listener.localAddress?.port ?? options.port
+            let host = options.host.contains(":") ? "[\(options.host)]" : options.host
+            return SimulatedGateway(
+                port: port, url: "\(tls == nil ? "ws" : "wss")://\(host):\(port)\(options.path)", group: group,
+                listener: listener, context: context, children: children)
+        } catch {
+            try? await bridge?.shutdown()
+            try? await group.shutdownGracefully()
+            throw SimulatorError(.cannotListen, "cannot listen on \(options.host) port \(options.port): \(error)")
+        }
+    }
+
+    public var counters: Counters { context.counters }
+
+    /// Every answer that ended so far, in the order of their ends. Empty unless `recordsAnswers`.
+    public var answers: [SimulatedAnswer] { context.recorder.answers }
+
+    /// The answers to the requests of a `user`, in the order of their ends.
+    public func answers(user: String) -> [SimulatedAnswer] { answers.filter { $0.user == user } }
+
+    /// The answer to the request with this number, counted from 0.
+    public func answer(request: Int) -> SimulatedAnswer? { answers.first { $0.request == request } }
+
+    /// Returns when so many answers have ended, however they ended. Throws when its task is cancelled.
+    public func waitForAnswers(_ count: Int) async throws { try await context.recorder.wait(for: count) }
+
+    /// Cuts every open connection without a close frame.
+    public func cutConnections() { children.closeAll() }
+
+    /// Stops listening, cuts every connection, and returns when all threads have ended.
+    public func shutdown() async {
+        try? await listener.close()
+        children.closeAll()
+        try? await context.bridge?.shutdown()
+        try? await group.shutdownGracefully()
+    }
+
+    private static func makeTLSContext(_ tls: TLS) throws(SimulatorError) -> NIOSSLContext {
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(tls.certificateFile).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
+            let key = try NIOSSLPrivateKey(file: tls.keyFile, format: .pem)
+            var configuration = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain, privateKey: .privateKey(key))
+            configuration.minimumTLSVersion = .tlsv12
+            configuration.applicationProtocols = ["http/1.1"]
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw SimulatorError(.unreadableFile, "cannot use the certificate and key: \(error)")
+        }
+    }
+
+    private static func bind(
+        _ options: Options, group: MultiThreadedEventLoopGroup, tls: NIOSSLContext?, context: GatewayContext,
+        children: ChildChannels
+    ) async throws -> any Channel {
+        try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    children.add(channel)
+                    if let tls {
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
+                    }
+                    try configure(channel, context: context)
+                }
+            }
+            .bind(host: options.host, port: options.port)
+            .get()
+    }
+
+    /// HTTP until the upgrade; then only the frame decoder and the connection's own handler stay.
+    private static func configure(_ channel: any Channel, context: GatewayContext) throws {
+        let admission = Admission(path: context.options.path, apiKeys: context.options.apiKeys)
+        let decided = DecisionBox()
+        let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
+            maxFrameSize: context.options.maximumRequestSize, enableAutomaticErrorHandling: false,
+            shouldUpgrade: { channel, head in
+                let decision = admission.decide(head, refusal: context.refusalOfNextUpgrade())
+                decided.value.withLock { $0 = decision }
+                return channel.eventLoop.makeSucceededFuture(decision == .admit ? HTTPHeaders() : nil)
+            },
+            upgradePipelineHandler: { channel, head in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    let encoder = try pipeline.context(handlerType: WebSocketFrameEncoder.self)
+                    try pipeline.addHandler(
+                        GatewayConnectionHandler(
+                            context: context, rawContext: encoder, queryModel: Admission.model(in: head.uri)))
+                }
+            })
+        let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Void>(
+            upgraders: [upgrader],
+            notUpgradingCompletionHandler: { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        PlainHTTPHandler(
+                            admission: admission, context: context, decided: decided.value.withLock { $0 }))
+                }
+            })
+        let result = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
+            configuration: NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade))
+        result.whenFailure { _ in channel.close(promise: nil) }
+    }
+}
+
+/// Carries the decision about an upgrade to the handler that answers when it is refused. One event loop writes and
+/// reads it.
+private final class DecisionBox: Sendable {
+    let value = Mutex<Admission.Decision?>(nil)
+}

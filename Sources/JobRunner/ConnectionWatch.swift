@@ -1,0 +1,74 @@
+internal import AMQP
+internal import Logging
+internal import Synchronization
+
+/// Knows which broker connections are up. Any thread.
+final class ConnectionWatch: ShardObserver, Sendable {
+    private struct State {
+        var isConsuming = false
+        var openPublishers = 0
+        var blocked = 0
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let publishers: Int
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(publishers: Int, logger: Logger) {
+        self.publishers = max(1, publishers)
+        self.logger = logger
+    }
+
+    var isConsuming: Bool { state.withLock { $0.isConsuming } }
+    var openPublishers: Int { state.withLock { $0.openPublishers } }
+    var isBlocked: Bool { state.withLock { $0.blocked > 0 } }
+
+    func untilReady() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isReadyNow = state.withLock { state in
+                if !isReady(state) { state.waiters.append(continuation) }
+                return isReady(state)
+            }
+            if isReadyNow { continuation.resume() }
+        }
+    }
+
+    func consumerOpened() { update { $0.isConsuming = true } }
+
+    func consumerLost(_ error: AMQPError) {
+        logger.warning("broker: not consuming", metadata: [LogKey.error: "\(error)"])
+        update { $0.isConsuming = false }
+    }
+
+    func shardOpened() { update { $0.openPublishers += 1 } }
+
+    func shardLost(_ error: AMQPError) {
+        logger.warning("broker: publish connection lost", metadata: [LogKey.error: "\(error)"])
+        update { $0.openPublishers = max(0, $0.openPublishers - 1) }
+    }
+
+    func shardFailed(_ error: AMQPError) {
+        logger.warning("broker: no publish connection", metadata: [LogKey.error: "\(error)"])
+    }
+
+    func shardBlocked(_ isBlocked: Bool, reason: String) {
+        let text: Logger.Message = isBlocked ? "broker: publishing is blocked by an alarm" : "broker: publishing goes on"
+        logger.warning(text, metadata: isBlocked ? [LogKey.error: "\(reason)"] : [:])
+        update { $0.blocked = max(0, $0.blocked + (isBlocked ? 1 : -1)) }
+    }
+
+    private func isReady(_ state: borrowing State) -> Bool {
+        state.isConsuming && state.openPublishers == publishers
+    }
+
+    private func update(_ change: (inout State) -> Void) {
+        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            change(&state)
+            guard isReady(state) else { return [] }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}

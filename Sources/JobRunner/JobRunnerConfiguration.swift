@@ -1,0 +1,57 @@
+public import AMQP
+public import ChatModel
+public import Gateway
+public import Webhooks
+
+/// All that the job runner is told at its start. Checked by whoever makes it.
+public struct JobRunnerConfiguration: Sendable {
+    public var broker: AMQPConfiguration
+    public var plan: TopologyPlan
+    public var rules: JobRules
+    public var gateways: [GatewayConfiguration]
+    public var webhooks: WebhookConfiguration
+    /// Publish connections; streams are spread over them.
+    public var publishers: Int
+    /// Unconfirmed messages of one publish connection.
+    public var confirmWindow: Int
+    /// Jobs that run at once.
+    public var concurrency: Int
+    /// Unacknowledged jobs held by this worker, running ones included.
+    public var prefetch: Int
+    /// Unacknowledged webhook tasks held by this worker.
+    public var webhookPrefetch: Int
+    /// Raw bytes of a stream that may wait for the broker before its socket stops being read.
+    public var highWaterBytes: Int
+    /// An answer over this many raw bytes is cut.
+    public var maximumAnswerBytes: Int
+    /// How customers' default reply queues are declared; `nil`: not by the worker.
+    public var replyQueues: ReplyQueuePlan?
+    /// From the first try to the end of a job.
+    public var totalTimeout: Duration
+    /// How long running jobs may go on once the worker was told to stop.
+    public var drainTimeout: Duration
+
+    public init(
+        broker: AMQPConfiguration, plan: TopologyPlan, rules: JobRules, gateways: [GatewayConfiguration],
+        webhooks: WebhookConfiguration, publishers: Int = 1, confirmWindow: Int = 256, concurrency: Int = 1_000,
+        prefetch: Int = 2_000, webhookPrefetch: Int = 256, highWaterBytes: Int = 256 << 10,
+        maximumAnswerBytes: Int = 4 << 20, replyQueues: ReplyQueuePlan? = nil, totalTimeout: Duration = .seconds(900),
+        drainTimeout: Duration = .seconds(60)
+    ) {
+        self.broker = broker
+        self.plan = plan
+        self.rules = rules
+        self.gateways = gateways
+        self.webhooks = webhooks
+        self.publishers = publishers
+        self.confirmWindow = confirmWindow
+        self.concurrency = concurrency
+        self.prefetch = prefetch
+        self.webhookPrefetch = webhookPrefetch
+        self.highWaterBytes = highWaterBytes
+        self.maximumAnswerBytes = maximumAnswerBytes
+        self.replyQueues = replyQueues
+        self.totalTimeout = totalTimeout
+        self.drainTimeout = drainTimeout
+    }
+}

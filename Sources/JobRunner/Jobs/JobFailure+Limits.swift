@@ -1,0 +1,48 @@
+internal import Webhooks
+
+extension JobFailure {
+    /// Failures that come from the job's and the worker's own limits.
+    static let deadlineExceeded = JobFailure(
+        type: "timeout", code: "deadline_exceeded", message: "the job's deadline has passed", param: "job.deadline",
+        isRetryable: false, stage: .waiting)
+
+    static let totalTimeout = JobFailure(
+        type: "timeout", code: "total_timeout", message: "the answer took longer than limits.total_timeout allows",
+        isRetryable: true, stage: .streaming)
+
+    static func answerTooLarge(_ maximum: Int) -> JobFailure {
+        JobFailure(
+            type: "limit_exceeded", code: "answer_too_large",
+            message: "the answer is over replies.max_answer_bytes = \(maximum)", isRetryable: false, stage: .streaming)
+    }
+
+    /// What the broker itself gave up: `expired`, or the delivery limit.
+    static func givenUp(reason: String?) -> JobFailure {
+        if reason == "expired" {
+            return JobFailure(
+                type: "timeout", code: "expired", message: "the job's expiration passed while it was queued",
+                isRetryable: true, stage: .waiting)
+        }
+        return JobFailure(
+            type: "worker_error", code: "delivery_limit",
+            message: "the job was returned to its queue too often: workers died while they ran it", isRetryable: false,
+            stage: .waiting)
+    }
+}
+
+extension JobMachine.Outcome {
+    var eventType: WebhookEventType {
+        switch self {
+        case .completed: .completed
+        case .failed(let failure): failure.type == "cancelled" ? .cancelled : .failed
+        }
+    }
+
+    /// Word for usage events.
+    var word: String {
+        switch self {
+        case .completed: "completed"
+        case .failed(let failure): failure.type == "cancelled" ? "cancelled" : "failed"
+        }
+    }
+}

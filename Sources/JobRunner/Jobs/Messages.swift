@@ -1,0 +1,84 @@
+internal import AMQP
+internal import ChatModel
+internal import Webhooks
+
+/// Makes the durable messages that end a job, other than its reply.
+enum Messages {
+    /// A message to one of the worker's own queues, through the default exchange.
+    ///
+    /// - Throws: where the properties do not fit in one frame.
+    static func toQueue(
+        _ queue: String, _ properties: MessageProperties, body: [UInt8],
+        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+    ) throws(AMQPError) -> DurableMessage {
+        DurableMessage(
+            template: try PublishTemplate(exchange: "", routingKey: queue, properties: properties), body: body,
+            isMandatory: true, settled: settled)
+    }
+
+    /// A delivery's message to another of the worker's queues, body untouched. Where a backend's own headers leave no
+    /// room for the worker's, they are left behind.
+    static func republished(
+        _ delivery: Delivery, to queue: String, customer: String?, host: JobHost, adding notes: FieldTable = [:],
+        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+    ) throws(AMQPError) -> DurableMessage {
+        var properties = Republication.properties(
+            of: delivery, customer: customer, workerUser: host.user, adding: notes)
+        do throws(AMQPError) {
+            return try toQueue(queue, properties, body: delivery.body, settled: settled)
+        } catch {
+            var headers = FieldTable()
+            for (key, value) in properties.headers
+            where Republication.contractHeaders.contains(key) || notes[key] != nil { headers[key] = value }
+            properties.headers = headers
+            return try toQueue(queue, properties, body: delivery.body, settled: settled)
+        }
+    }
+
+    static func event(
+        exchange: String, routingKey: String, messageID: String, user: String, body: [UInt8],
+        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+    ) throws(AMQPError) -> DurableMessage {
+        let properties = MessageProperties(
+            contentType: "application/json", isPersistent: true, messageID: messageID, type: "usage", userID: user)
+        return DurableMessage(
+            template: try PublishTemplate(exchange: exchange, routingKey: routingKey, properties: properties), body: body, isMandatory: false, settled: settled)
+    }
+
+    static func webhook(
+        _ task: WebhookTask, queue: String, user: String,
+        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+    ) throws(AMQPError) -> DurableMessage {
+        try toQueue(queue, properties(of: task, user: user), body: task.body, settled: settled)
+    }
+
+    static func properties(of task: WebhookTask, user: String) -> MessageProperties {
+        var headers = FieldTable()
+        for (key, value) in task.headers {
+            switch value {
+            case .string(let text): headers[key] = .string(text)
+            case .int(let number): headers[key] = .int(number)
+            }
+        }
+        return MessageProperties(
+            contentType: "application/json", headers: headers, isPersistent: true,
+            messageID: "\(task.id)/\(task.attempt)/\(task.tries)", type: task.eventType.rawValue, userID: user)
+    }
+
+    /// The dead letter of a delivery: body untouched, the reason in headers.
+    static func dead(
+        _ delivery: Delivery, customer: String?, failure: JobFailure, tries: Int, host: JobHost,
+        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+    ) throws(AMQPError) -> DurableMessage {
+        var notes: FieldTable = [
+            Republication.Header.reason: .string("\(failure.code): \(failure.message)"),
+            Republication.Header.stage: .string(failure.stage.rawValue),
+            Republication.Header.tries: .int(Int64(tries)),
+            Republication.Header.deadAt: .string(host.wallClock().rfc3339),
+            Republication.Header.originQueue: .string(delivery.queue),
+        ]
+        if let field = failure.param { notes[Republication.Header.reasonField] = .string(field) }
+        return try republished(
+            delivery, to: host.names.dead, customer: customer, host: host, adding: notes, settled: settled)
+    }
+}

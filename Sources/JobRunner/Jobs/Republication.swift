@@ -1,0 +1,60 @@
+internal import AMQP
+internal import ChatModel
+
+/// How a job's message is published again: handed back, parked, set apart or dead-lettered. The body stays untouched.
+enum Republication {
+    enum Header {
+        /// Times that a worker has republished the message; part of the attempt's number.
+        static let count = "x-republished"
+        /// The customer that was verified when the message first came; trusted under a worker's own `user_id` only.
+        static let verifiedCustomer = "x-verified-customer"
+        static let reason = "x-reason"
+        static let reasonField = "x-reason-field"
+        static let stage = "x-stage"
+        static let tries = "x-tries"
+        static let deadAt = "x-dead-at"
+        static let originQueue = "x-origin-queue"
+        static let notBefore = "x-not-before"
+    }
+
+    /// Properties for the next life of a message: what the broker counted on it stays behind (RabbitMQ would drop a
+    /// later dead-letter cycle, or expire it again), and the publisher is this worker.
+    static func properties(
+        of delivery: Delivery, customer: String?, workerUser: String, adding: FieldTable = [:]
+    ) -> MessageProperties {
+        var properties = delivery.properties
+        properties.userID = workerUser
+        properties.expiration = nil
+        properties.isPersistent = true
+        var headers = FieldTable()
+        for (key, value) in delivery.properties.headers where !isBrokers(key) { headers[key] = value }
+        headers[Header.count] = .int(Int64(count(of: delivery, workerUser: workerUser)) + 1)
+        if let customer { headers[Header.verifiedCustomer] = .string(customer) }
+        for (key, value) in adding { headers[key] = value }
+        properties.headers = headers
+        return properties
+    }
+
+    /// Times that a worker has republished this message. A backend cannot raise it: it counts under a worker's login.
+    static func count(of delivery: Delivery, workerUser: String) -> Int {
+        guard delivery.properties.userID == workerUser else { return 0 }
+        return Int(clamping: max(delivery.properties.headers.integer(Header.count) ?? 0, 0))
+    }
+
+    /// The number of the first attempt within this delivery.
+    static func attempt(of delivery: Delivery, workerUser: String) -> AttemptNumber {
+        AttemptNumber(
+            republishes: count(of: delivery, workerUser: workerUser),
+            deliveryCount: Int(clamping: delivery.properties.headers.integer("x-delivery-count") ?? 0), tryNumber: 1)
+    }
+
+    /// Headers that a job needs in its next life.
+    static let contractHeaders: Set<String> = [
+        "x-customer", "x-profile", "x-webhook-url", "x-deadline", "traceparent", Header.count, Header.verifiedCustomer,
+    ]
+
+    private static func isBrokers(_ key: String) -> Bool {
+        key == "x-death" || key == "x-delivery-count" || key.hasPrefix("x-first-death-")
+            || key.hasPrefix("x-last-death-")
+    }
+}

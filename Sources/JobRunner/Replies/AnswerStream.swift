@@ -1,0 +1,255 @@
+internal import AMQP
+internal import ChatModel
+internal import Synchronization
+
+/// The way of one answer from its event loop to its publisher shard: what the gateway sent, what the reply queue had,
+/// and whether it stands on the shard's ready list. Event loop and publisher thread meet here, under a lock that is
+/// held for the copy of a few bytes.
+final class AnswerStream: Sendable {
+    /// What the publisher thread is to send next.
+    enum Taken {
+        /// A chunk stands in the output; `more` says whether another one waits.
+        case chunk(PublishTemplate, more: Bool)
+        /// The reset that opens an attempt whose predecessor may have sent text; more follows.
+        case reset(PublishTemplate)
+        /// Every chunk was taken: once those up to this sequence number are confirmed, `close` has the terminal.
+        case ended(after: UInt64)
+        case nothing
+    }
+
+    /// What the event loop has to do after an append.
+    struct Appended {
+        /// Put the stream on the ready list.
+        var enqueue: Bool
+        /// Stop reading from the gateway: too much waits.
+        var pause: Bool
+    }
+
+    /// The end of the answer, as its event loop has prepared it for one attempt.
+    struct Terminal: Sendable {
+        var attempt: AttemptNumber
+        /// The terminal reply, whose sequence number is only known when it goes. `nil` without a reply queue.
+        var reply: DurableMessage?
+        /// What must be confirmed besides: webhook task, usage event, dead letter.
+        var companions: [DurableMessage]
+    }
+
+    /// How the messages of the present attempt are addressed.
+    private struct Wire {
+        var template: PublishTemplate
+        var messageID: MessageIDWriter
+        let run: String
+        var nextSequence: Int64 = 0
+
+        init?(_ address: ReplyAddress, _ attempt: AttemptNumber) {
+            run = RunID.make()
+            guard let template = address.template(.chunk, attempt: attempt, run: run) else { return nil }
+            self.template = template
+            messageID = MessageIDWriter(job: address.job, attempt: attempt)
+        }
+
+        /// Gives the next sequence number to a message.
+        mutating func stamp(_ message: PublishTemplate, offset: Int) {
+            message.setInteger(ReplyAddress.Header.sequence, nextSequence)
+            message.setInteger(ReplyAddress.Header.offset, Int64(offset))
+            messageID.write(nextSequence, to: message)
+            nextSequence &+= 1
+        }
+    }
+
+    private struct State: ~Copyable {
+        var log: AnswerLog
+        var attempt: AttemptNumber
+        var wire: Wire?
+        var owesReset: Bool
+        /// Text of this delivery's attempts was handed to the broker.
+        var hasPublished = false
+        /// Stands on the ready list, or is being served.
+        var isQueued = false
+        var isPaused = false
+        var terminal: Terminal?
+        /// Nothing more is to be published: the job was abandoned, or its terminal is on its way.
+        var isClosed = false
+        /// The shard channel's sequence number of the last chunk.
+        var lastChunk: UInt64 = 0
+    }
+
+    /// Unique within the process; the token of its chunks.
+    let identifier: UInt64
+    private let address: ReplyAddress?
+    private let highWater: Int
+    private let onResume: @Sendable () -> Void
+    private let onAttemptChanged: @Sendable (AttemptNumber) -> Void
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - address: `nil` where the job has no reply queue; then only the terminal's companions are published.
+    ///   - highWater: raw bytes that may wait before the gateway's socket stops being read.
+    ///   - onResume: little waits again; called on the publisher thread.
+    ///   - onAttemptChanged: the answer goes on under this attempt, and a terminal that was prepared is void; called on
+    ///     the publisher thread.
+    init(
+        identifier: UInt64, address: ReplyAddress?, attempt: AttemptNumber, owesReset: Bool,
+        defaults: AnswerLog.Defaults, highWater: Int, onResume: @escaping @Sendable () -> Void,
+        onAttemptChanged: @escaping @Sendable (AttemptNumber) -> Void
+    ) {
+        self.identifier = identifier
+        self.address = address
+        self.highWater = highWater
+        self.onResume = onResume
+        self.onAttemptChanged = onAttemptChanged
+        state = Mutex(
+            State(
+                log: AnswerLog(defaults: defaults), attempt: attempt, wire: Self.wire(address, attempt),
+                owesReset: owesReset))
+    }
+
+    private static func wire(_ address: ReplyAddress?, _ attempt: AttemptNumber) -> Wire? {
+        address.flatMap { Wire($0, attempt) }
+    }
+
+    // MARK: Event loop
+
+    /// Adds a chunk of the gateway's. No allocation but the growth of the log.
+    func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) -> Appended {
+        state.withLock { state in
+            state.log.append(chunk, in: message)
+            guard state.wire != nil, !state.isClosed else { return Appended(enqueue: false, pause: false) }
+            let pauses = !state.isPaused && state.log.pendingCount > highWater
+            if pauses { state.isPaused = true }
+            let enqueues = !state.isQueued && state.log.hasPending
+            if enqueues { state.isQueued = true }
+            return Appended(enqueue: enqueues, pause: pauses)
+        }
+    }
+
+    /// The gateway has said all: what was held back is let go. `true` where the stream must be put on the ready list.
+    func end() -> Bool {
+        state.withLock { state in
+            state.log.end()
+            guard state.wire != nil, !state.isClosed, !state.isQueued, state.log.hasPending else { return false }
+            state.isQueued = true
+            return true
+        }
+    }
+
+    /// Reads the log, to make a result of it.
+    func withLog<Result: Sendable>(_ body: (borrowing AnswerLog, AttemptNumber, _ run: String) -> Result) -> Result {
+        state.withLock { body($0.log, $0.attempt, $0.wire?.run ?? "") }
+    }
+
+    /// Raw bytes of the answer so far.
+    var count: Int { state.withLock { $0.log.count } }
+
+    /// A new try of the gateway: the answer starts over under `attempt`, with a reset where text has gone out.
+    func restart(attempt: AttemptNumber, defaults: AnswerLog.Defaults) {
+        state.withLock { state in
+            state.owesReset = state.owesReset || state.hasPublished
+            state.log = AnswerLog(defaults: defaults)
+            state.attempt = attempt
+            state.wire = Self.wire(address, attempt)
+        }
+    }
+
+    /// Hands over the end. `true` where the stream must be put on the ready list.
+    func finish(_ terminal: Terminal) -> Bool {
+        state.withLock { state in
+            guard !state.isClosed, terminal.attempt == state.attempt else { return false }
+            state.terminal = terminal
+            guard !state.isQueued else { return false }
+            state.isQueued = true
+            return true
+        }
+    }
+
+    /// Publishes nothing more; what was taken is on its way.
+    func abandon() { state.withLock { $0.isClosed = true } }
+
+    // MARK: Publisher thread
+
+    /// What to send next. After `.nothing` and `.ended` the stream is off the ready list.
+    func take(into output: inout [UInt8]) -> Taken {
+        var resumes = false
+        let taken = state.withLock { state in
+            let taken = Self.take(&state, address, into: &output)
+            if state.isPaused, state.log.pendingCount <= highWater / 2 {
+                state.isPaused = false
+                resumes = true
+            }
+            return taken
+        }
+        if resumes { onResume() }
+        return taken
+    }
+
+    private static func take(_ state: inout State, _ address: ReplyAddress?, into output: inout [UInt8]) -> Taken {
+        guard !state.isClosed else {
+            state.isQueued = false
+            return .nothing
+        }
+        if let address, state.wire != nil {
+            let hasMore = state.log.hasPending || state.terminal != nil
+            if state.owesReset, hasMore, let reset = reset(&state, address, into: &output) { return reset }
+            let offset = state.log.decodedTextSent
+            if state.log.takeChunk(into: &output) {
+                state.hasPublished = true
+                let more = state.log.hasPending || state.terminal != nil
+                state.isQueued = more
+                if let template = state.wire?.template {
+                    state.wire?.stamp(template, offset: offset)
+                    return .chunk(template, more: more)
+                }
+            }
+        }
+        state.isQueued = false
+        return state.terminal == nil ? .nothing : .ended(after: state.lastChunk)
+    }
+
+    /// The messages that end the job, in their order. Empty where the end became void in the meantime. A terminal goes
+    /// only after its chunks are confirmed, so that a lost connection never leaves it behind without them, and it can
+    /// be sent again under its own number.
+    func close() -> [DurableMessage] {
+        state.withLock { state in
+            guard !state.isClosed, let terminal = state.terminal else { return [] }
+            state.isClosed = true
+            if let reply = terminal.reply { state.wire?.stamp(reply.template, offset: state.log.decodedTextSent) }
+            return (terminal.reply.map { [$0] } ?? []) + terminal.companions
+        }
+    }
+
+    private static func reset(
+        _ state: inout State, _ address: ReplyAddress, into output: inout [UInt8]
+    ) -> Taken? {
+        state.owesReset = false
+        guard let template = address.template(.reset, attempt: state.attempt, run: state.wire?.run ?? "") else {
+            return nil
+        }
+        output.append(contentsOf: "{\"reason\":\"a new attempt: discard the text of earlier ones\"}".utf8)
+        state.wire?.stamp(template, offset: 0)
+        state.hasPublished = true
+        return .reset(template)
+    }
+
+    /// Notes where on the shard's channel the last chunk stands.
+    func published(_ sequence: UInt64) { state.withLock { $0.lastChunk = sequence } }
+
+    /// A chunk was lost, or may have been: all is said again under the next attempt. `true` where the stream must be
+    /// put on the ready list.
+    func rewind() -> Bool {
+        let changed: (attempt: AttemptNumber, enqueue: Bool)? = state.withLock { state in
+            guard !state.isClosed, state.log.hasSent || state.hasPublished, let address else { return nil }
+            state.log.rewind()
+            state.owesReset = true
+            state.attempt = state.attempt.next()
+            state.wire = Self.wire(address, state.attempt)
+            state.terminal = nil
+            state.lastChunk = 0
+            let enqueues = !state.isQueued && state.log.hasPending
+            if enqueues { state.isQueued = true }
+            return (state.attempt, enqueues)
+        }
+        guard let changed else { return false }
+        onAttemptChanged(changed.attempt)
+        return changed.enqueue
+    }
+}

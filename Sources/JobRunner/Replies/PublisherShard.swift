@@ -1,0 +1,51 @@
+internal import AMQP
+internal import Logging
+internal import Synchronization
+
+/// One publish connection and all streams that are pinned to it. Event loops hand streams and messages in; the
+/// connection's thread takes them out as the broker's confirms allow (confirm-clocked coalescing).
+final class PublisherShard: Sendable {
+    private let feed: ShardFeed
+    private let connection: PublisherConnection
+
+    /// - Parameter window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
+    ///   broker's own queues grow.
+    init(
+        configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, role: String, logger: Logger
+    ) {
+        feed = ShardFeed(observer: observer)
+        connection = PublisherConnection(configuration: configuration, window: window, driver: feed, logger: logger, role: role)
+    }
+
+    func start() throws(AMQPError) { try connection.start() }
+
+    /// Waits until all that was handed in is confirmed, at most until `deadline` has passed.
+    func close(deadline: Duration) async { await connection.close(deadline: deadline) }
+
+    /// A stream has something to send. Any thread.
+    func enqueue(_ stream: AnswerStream) {
+        if feed.add(stream) { connection.wake() }
+    }
+
+    /// A message that must arrive. Any thread.
+    func publish(_ message: DurableMessage) { publish([message]) }
+
+    func publish(_ messages: [DurableMessage]) {
+        if feed.add(messages) { connection.wake() }
+    }
+
+    /// From its first chunk to its end a stream is known to its shard, which tells it of lost chunks.
+    func register(_ stream: AnswerStream) { feed.streams.withLock { $0[stream.identifier] = stream } }
+    func unregister(_ stream: AnswerStream) { feed.streams.withLock { _ = $0.removeValue(forKey: stream.identifier) } }
+
+    /// Messages that wait or are unconfirmed, and streams on the ready list.
+    var backlog: Int { feed.backlog }
+}
+
+/// Who hears how a publish connection fares. Called on the connection's thread.
+protocol ShardObserver: AnyObject, Sendable {
+    func shardOpened()
+    func shardLost(_ error: AMQPError)
+    func shardFailed(_ error: AMQPError)
+    func shardBlocked(_ isBlocked: Bool, reason: String)
+}

@@ -1,0 +1,85 @@
+internal import AMQP
+internal import ChatModel
+
+/// Where a job's replies go, and what is said on each of them.
+struct ReplyAddress: Sendable {
+    var exchange: String
+    var routingKey: String
+    var job: String
+    var customer: String
+    var correlationID: String?
+    var traceparent: String?
+    /// The broker tells whether a queue took a message. Not asked of direct reply-to, where the answer means nothing.
+    var tellsUnroutable: Bool
+
+    /// Positions of the integer headers in a template.
+    enum Header { static let attempt = 0, sequence = 1, offset = 2 }
+
+    enum Kind: String {
+        case chunk = "chat.completion.chunk"
+        case reset = "chat.completion.reset"
+        case completion = "chat.completion"
+        case error = "error"
+    }
+
+    /// `nil` where a name is too long for AMQP; the lengths were checked when the job was read.
+    func template(_ kind: Kind, attempt: AttemptNumber, run: String) -> PublishTemplate? {
+        var headers: FieldTable = [
+            "x-job": .string(job), "x-customer": .string(customer), "x-run": .string(run),
+        ]
+        if let traceparent { headers["traceparent"] = .string(traceparent) }
+        let isTerminal = kind == .completion || kind == .error
+        let template = try? PublishTemplate(
+            exchange: exchange, routingKey: routingKey,
+            properties: MessageProperties(
+                contentType: "application/json", headers: headers, isPersistent: isTerminal,
+                correlationID: correlationID, type: kind.rawValue),
+            integerHeaders: ["x-attempt", "x-seq", "x-offset"])
+        template?.setInteger(Header.attempt, attempt.value)
+        return template
+    }
+}
+
+extension ReplyAddress {
+    /// Where a job's replies go; `nil` where it wants none.
+    init?(_ job: Job, _ plan: TopologyPlan) {
+        guard let queue = job.replyTo else { return nil }
+        self.init(
+            queue: queue, job: job.id, customer: job.customer, correlationID: job.correlationID,
+            traceparent: job.traceparent, plan: plan)
+    }
+
+    init(
+        queue: String, job: String, customer: String, correlationID: String?, traceparent: String? = nil,
+        plan: TopologyPlan
+    ) {
+        let isDirect = queue.hasPrefix(ReplyRules.directReplyToPrefix)
+        let exchange = isDirect ? nil : plan.replyExchange
+        self.init(
+            exchange: exchange ?? "", routingKey: exchange == nil ? queue : customer, job: job, customer: customer,
+            correlationID: correlationID, traceparent: traceparent, tellsUnroutable: !isDirect)
+    }
+}
+
+/// `message_id` of a reply: `JOB/ATTEMPT/SEQ`. Written without allocation.
+struct MessageIDWriter: Sendable {
+    private var bytes: [UInt8]
+    private let prefixCount: Int
+
+    init(job: String, attempt: AttemptNumber) {
+        bytes = Array("\(job)/\(attempt.value)/".utf8)
+        prefixCount = bytes.count
+        bytes.reserveCapacity(prefixCount + 20)
+    }
+
+    mutating func write(_ sequence: Int64, to template: PublishTemplate) {
+        bytes.removeLast(bytes.count &- prefixCount)
+        var divisor: Int64 = 1
+        while sequence / divisor >= 10 { divisor &*= 10 }
+        while divisor > 0 {
+            bytes.append(0x30 &+ UInt8(truncatingIfNeeded: sequence / divisor % 10))
+            divisor /= 10
+        }
+        bytes.withUnsafeBytes { template.setMessageID($0) }
+    }
+}

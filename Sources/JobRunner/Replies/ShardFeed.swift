@@ -1,0 +1,188 @@
+internal import AMQP
+internal import Synchronization
+
+/// What a shard's connection publishes next. The inbox is shared and locked; all else belongs to the publisher thread.
+///
+/// Unchecked: `sending` is touched by the connection's thread only, in the driver's calls.
+final class ShardFeed: PublisherDriver, @unchecked Sendable {
+    /// Handed in by any thread.
+    private struct Inbox {
+        var ready: [AnswerStream] = []
+        var messages: [DurableMessage] = []
+    }
+
+    /// The publisher thread's own.
+    private struct Sending {
+        /// Streams whose turn comes.
+        var ready = FIFO<AnswerStream>()
+        /// Ended streams, until their chunks are confirmed.
+        var ending: [(stream: AnswerStream, after: UInt64)] = []
+        /// Messages whose turn comes.
+        var messages = FIFO<DurableMessage>()
+        var unconfirmed: [UInt64: DurableMessage] = [:]
+        var unroutable: Set<UInt64> = []
+        var nextToken: UInt64 = ShardFeed.messageBit
+        /// The body of the message at hand; keeps its capacity.
+        var scratch: [UInt8] = []
+        /// Not before this time are refused messages sent again.
+        var retryRefusedAt: ContinuousClock.Instant?
+        var refused: [DurableMessage] = []
+    }
+
+    /// Tokens with this bit are durable messages', others are streams' identifiers.
+    static let messageBit: UInt64 = 1 << 63
+    /// A scratch buffer that grew over this for one long reset is given back.
+    private static let scratchKept = 256 << 10
+    private static let refusedPause = Duration.seconds(1)
+
+    let streams = Mutex<[UInt64: AnswerStream]>([:])
+    private let inbox = Mutex(Inbox())
+    private var sending = Sending()
+    private let waiting = Atomic<Int>(0)
+    private let observer: any ShardObserver
+
+    init(observer: any ShardObserver) { self.observer = observer }
+
+    /// Messages handed in and not confirmed yet.
+    var backlog: Int { waiting.load(ordering: .relaxed) + inbox.withLock { $0.ready.count } }
+
+    /// `true` where the publisher thread must be woken.
+    func add(_ stream: AnswerStream) -> Bool {
+        inbox.withLock { inbox in
+            inbox.ready.append(stream)
+            return inbox.ready.count == 1 && inbox.messages.isEmpty
+        }
+    }
+
+    func add(_ messages: [DurableMessage]) -> Bool {
+        waiting.add(messages.count, ordering: .relaxed)
+        return inbox.withLock { inbox in
+            let wasEmpty = inbox.ready.isEmpty && inbox.messages.isEmpty
+            inbox.messages.append(contentsOf: messages)
+            return wasEmpty
+        }
+    }
+
+    // MARK: PublisherDriver
+
+    func publisherOpened(generation: UInt64) { observer.shardOpened() }
+
+    func publisherReady(_ channel: borrowing PublishChannel) {
+        repeat {
+            collect()
+            sendEnded(channel)
+            sendMessages(channel)
+            sendChunks(channel)
+        } while channel.capacity > 0 && hasMore
+        if sending.scratch.capacity > Self.scratchKept { sending.scratch = [] }
+    }
+
+    func publisherConfirmed(_ token: UInt64) {
+        guard let message = sending.unconfirmed.removeValue(forKey: token) else { return }
+        waiting.subtract(1, ordering: .relaxed)
+        message.settled(sending.unroutable.remove(token) == nil ? .confirmed : .unroutable)
+    }
+
+    func publisherRejected(_ token: UInt64) {
+        if token & Self.messageBit == 0 {
+            guard let stream = streams.withLock({ $0[token] }), stream.rewind() else { return }
+            sending.ready.append(stream)
+        } else if let message = sending.unconfirmed.removeValue(forKey: token) {
+            sending.unroutable.remove(token)
+            sending.refused.append(message)
+            sending.retryRefusedAt = sending.retryRefusedAt ?? .now + Self.refusedPause
+        }
+    }
+
+    func publisherReturned(_ token: UInt64, replyCode: Int, replyText: String) {
+        if sending.unconfirmed[token] != nil { sending.unroutable.insert(token) }
+    }
+
+    func publisherBlocked(_ isBlocked: Bool, reason: String) { observer.shardBlocked(isBlocked, reason: reason) }
+
+    func publisherLost(error: AMQPError, unconfirmed: [UInt64]) {
+        let again = unconfirmed.compactMap { sending.unconfirmed[$0] }
+        sending.messages.prepend(contentsOf: again)
+        sending.unconfirmed = [:]
+        sending.unroutable = []
+        sending.ending = []
+        for stream in streams.withLock({ Array($0.values) }) where stream.rewind() { sending.ready.append(stream) }
+        observer.shardLost(error)
+    }
+
+    func publisherFailed(error: AMQPError, retryingAfter delay: Duration) { observer.shardFailed(error) }
+
+    // MARK: Publisher thread
+
+    private func collect() {
+        inbox.withLock { inbox in
+            sending.ready.append(contentsOf: inbox.ready)
+            inbox.ready.removeAll(keepingCapacity: true)
+            sending.messages.append(contentsOf: inbox.messages)
+            inbox.messages.removeAll(keepingCapacity: true)
+        }
+        if let time = sending.retryRefusedAt, time <= .now {
+            sending.retryRefusedAt = nil
+            sending.messages.append(contentsOf: sending.refused)
+            sending.refused = []
+        }
+    }
+
+    private var hasMore: Bool {
+        !sending.ready.isEmpty || !sending.messages.isEmpty
+            || inbox.withLock { !$0.ready.isEmpty || !$0.messages.isEmpty }
+    }
+
+    private func sendEnded(_ channel: borrowing PublishChannel) {
+        guard !sending.ending.isEmpty else { return }
+        let confirmed = channel.confirmedThrough
+        sending.ending.removeAll { entry in
+            guard entry.after <= confirmed else { return false }
+            let messages = entry.stream.close()
+            waiting.add(messages.count, ordering: .relaxed)
+            sending.messages.append(contentsOf: messages)
+            return true
+        }
+    }
+
+    private func sendMessages(_ channel: borrowing PublishChannel) {
+        while channel.capacity > 0, let message = sending.messages.popFirst() {
+            let token = sending.nextToken
+            sending.nextToken = token &+ 1 | Self.messageBit
+            sending.unconfirmed[token] = message
+            _ = message.body.withUnsafeBytes { body in
+                channel.publish(
+                    message.template, body: body, token: token, notify: true, mandatory: message.isMandatory)
+            }
+        }
+    }
+
+    private func sendChunks(_ channel: borrowing PublishChannel) {
+        while channel.capacity > 0, let stream = sending.ready.popFirst() { send(stream, channel) }
+    }
+
+    /// One turn of a stream: one message (with the reset before it, where one is owed).
+    private func send(_ stream: AnswerStream, _ channel: borrowing PublishChannel) {
+        sending.scratch.removeAll(keepingCapacity: true)
+        switch stream.take(into: &sending.scratch) {
+        case .chunk(let template, let more):
+            stream.published(publish(template, stream, channel))
+            if more { sending.ready.append(stream) }
+        case .reset(let template):
+            stream.published(publish(template, stream, channel))
+            sending.ready.append(stream)
+        case .ended(let sequence):
+            sending.ending.append((stream, sequence))
+            sendEnded(channel)
+        case .nothing: break
+        }
+    }
+
+    private func publish(
+        _ template: PublishTemplate, _ stream: AnswerStream, _ channel: borrowing PublishChannel
+    ) -> UInt64 {
+        sending.scratch.withUnsafeBytes { body in
+            channel.publish(template, body: body, token: stream.identifier, notify: false)
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/// The waits that the broker's TTL queues offer. A queue expires messages at its head only, so one queue can hold one
+/// wait; any other wait is made of the largest tier that fits, again and again.
+public struct RetryTiers: Sendable, Equatable {
+    /// Ascending, without doubles, all positive.
+    public let tiers: [Duration]
+
+    /// What is left of a wait may be this short and count as over: a wait of exactly one tier comes back a moment late
+    /// or, by the two clocks' rounding, a moment early.
+    public let slack: Duration
+
+    /// The waits of Svix's schedule, so that most of them are one passage through a queue.
+    public static let standard = RetryTiers([
+        .seconds(5), .seconds(30), .seconds(300), .seconds(1_800), .seconds(7_200), .seconds(18_000), .seconds(36_000),
+    ])
+
+    /// Sorts; drops doubles and what is under a millisecond, which a queue's TTL cannot say.
+    public init(_ tiers: [Duration]) {
+        self.tiers = Set(tiers.filter { $0 >= .milliseconds(1) }).sorted()
+        self.slack = (self.tiers.first ?? .zero) / 20
+    }
+
+    /// The tier to wait in next, `nil` when the wait is over. Less than the smallest tier is rounded up to it: a message
+    /// may be late by the smallest tier, never early by more than `slack`.
+    public func tier(forRemaining remaining: Duration) -> Duration? {
+        guard remaining > self.slack else { return nil }
+        return self.tiers.last { $0 <= remaining } ?? self.tiers.first
+    }
+}

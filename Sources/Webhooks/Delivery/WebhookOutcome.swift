@@ -1,0 +1,68 @@
+/// What came of one try.
+public struct WebhookOutcome: Sendable, Equatable {
+    public enum Kind: Sendable, Equatable {
+        /// A complete 2xx answer.
+        case delivered
+        /// A complete answer of any other status.
+        case status(Int)
+        /// Not posted: the configuration, or the address that the host resolves to, forbids it.
+        case refused
+        /// The name does not resolve.
+        case dns
+        /// No connection.
+        case connect
+        /// No TLS session, or the certificate is not the host's.
+        case tls
+        /// The deadline passed, at whichever stage.
+        case timeout
+        /// The connection was lost before the answer was complete.
+        case closed
+        /// What came back is no HTTP.
+        case invalidResponse
+        /// The worker is stopping: nothing can be said about the endpoint, and no try was spent.
+        case abandoned
+
+        /// One word for logs and metrics.
+        public var name: String {
+            switch self {
+            case .delivered: "delivered"
+            case .status: "status"
+            case .refused: "refused"
+            case .dns: "dns"
+            case .connect: "connect"
+            case .tls: "tls"
+            case .timeout: "timeout"
+            case .closed: "closed"
+            case .invalidResponse: "invalid_response"
+            case .abandoned: "abandoned"
+            }
+        }
+    }
+
+    /// As much of an answer as is kept for the dead-letter queue.
+    public static let keptAnswerSize = 1_024
+
+    public var kind: Kind
+    /// The status of the answer, also of one that was cut.
+    public var status: Int?
+    /// From the start of the try (before the name was resolved) to its end.
+    public var latency: Duration
+    /// What the endpoint's `Retry-After` asks for, from now.
+    public var retryAfter: Duration?
+    /// The first bytes of the answer. For the dead-letter queue only, never for a log.
+    public var answer: [UInt8]
+    /// One line for a log: what failed, without path, query, secret or anything that the endpoint wrote.
+    public var detail: String
+
+    public init(
+        kind: Kind, status: Int? = nil, latency: Duration = .zero, retryAfter: Duration? = nil, answer: [UInt8] = [],
+        detail: String = ""
+    ) {
+        self.kind = kind
+        self.status = status
+        self.latency = latency
+        self.retryAfter = retryAfter
+        self.answer = answer
+        self.detail = detail
+    }
+}

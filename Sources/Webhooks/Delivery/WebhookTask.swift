@@ -1,0 +1,55 @@
+/// A webhook still to be delivered, as it stands in the broker's queue.
+public struct WebhookTask: Sendable, Equatable {
+    /// The `webhook-id`, the same on every try.
+    public var id: String
+    public var target: WebhookTarget
+    public var customer: String
+    public var job: String
+    /// The job's attempt whose result this is.
+    public var attempt: Int64
+    public var eventType: WebhookEventType
+    /// Exactly as it is posted and signed.
+    public var body: [UInt8]
+    /// Tries made so far.
+    public var tries: Int
+    /// Milliseconds since 1970.
+    public var createdAt: Int64
+    /// Milliseconds since 1970 before which the next try must not be; 0: now.
+    public var notBefore: Int64
+    /// W3C trace context, posted as it came with the job.
+    public var traceparent: String?
+
+    public init(
+        id: String, target: WebhookTarget, customer: String, job: String, attempt: Int64,
+        eventType: WebhookEventType, body: [UInt8], tries: Int = 0, createdAt: Int64, notBefore: Int64 = 0,
+        traceparent: String? = nil
+    ) {
+        self.id = id
+        self.target = target
+        self.customer = customer
+        self.job = job
+        self.attempt = attempt
+        self.eventType = eventType
+        self.body = body
+        self.tries = tries
+        self.createdAt = createdAt
+        self.notBefore = notBefore
+        self.traceparent = traceparent
+    }
+
+    /// How long to wait still; not positive when it is due.
+    /// - Parameter now: milliseconds since 1970.
+    public func remaining(now: Int64) -> Duration {
+        let (rest, overflow) = self.notBefore.subtractingReportingOverflow(now)
+        return overflow ? .zero : .milliseconds(max(0, rest))
+    }
+
+    /// This task after a failed try.
+    /// - Parameter now: milliseconds since 1970.
+    public func retrying(after wait: Duration, now: Int64) -> WebhookTask {
+        var task = self
+        task.tries += 1
+        task.notBefore = now.addingReportingOverflow(wait.wholeMilliseconds).partialValue
+        return task
+    }
+}

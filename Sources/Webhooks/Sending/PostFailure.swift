@@ -1,0 +1,55 @@
+internal import AsyncHTTPClient
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
+
+/// Sorts what the HTTP client throws into the kinds of an outcome.
+enum PostFailure {
+    /// The peer is not an address that was vetted for this connection.
+    struct UnvettedPeer: Error {}
+
+    /// - Parameter requestStarted: whether the connection stood already when it failed.
+    /// - Returns: the kind, and one line for the log that holds nothing of what the endpoint sent.
+    static func classify(
+        _ error: any Error, requestStarted: Bool
+    ) -> (kind: WebhookOutcome.Kind, detail: String) {
+        switch error {
+        case let error as HTTPClientError:
+            return (self.kind(error), self.oneLine(error.shortDescription))
+        case is UnvettedPeer:
+            return (.refused, "the connection's peer is not the address that was vetted")
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
+            return (requestStarted ? .closed : .tls, self.oneLine("\(error)"))
+        case ChannelError.connectTimeout(_):
+            return (.timeout, "no connection in time")
+        case let error as IOError:
+            let kind: WebhookOutcome.Kind = requestStarted ? .closed : .connect
+            return (kind, "errno \(error.errnoCode)")
+        case is HTTPParserError:
+            return (.invalidResponse, self.oneLine("\(error)"))
+        case is ChannelError, is NIOConnectionError, is SocketAddressError:
+            return (requestStarted ? .closed : .connect, self.oneLine("\(type(of: error))"))
+        case is CancellationError:
+            return (.abandoned, "cancelled")
+        default:
+            return (requestStarted ? .invalidResponse : .connect, self.oneLine("\(type(of: error))"))
+        }
+    }
+
+    private static func kind(_ error: HTTPClientError) -> WebhookOutcome.Kind {
+        switch error {
+        case .connectTimeout, .tlsHandshakeTimeout, .deadlineExceeded, .readTimeout, .writeTimeout,
+            .getConnectionFromPoolTimeout:
+            .timeout
+        case .remoteConnectionClosed: .closed
+        case .cancelled, .alreadyShutdown: .abandoned
+        default: .invalidResponse
+        }
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        let printable = text.utf8.prefix(200).map { (0x20...0x7e).contains($0) ? $0 : UInt8(ascii: " ") }
+        return String(decoding: printable, as: UTF8.self)
+    }
+}

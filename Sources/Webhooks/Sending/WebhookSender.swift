@@ -1,0 +1,229 @@
+internal import AsyncHTTPClient
+public import Logging
+public import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
+
+/// Posts webhooks: one try at a time for whoever asks, without retries, queueing or opinions about the outcome.
+///
+/// On every try the name is resolved anew, and all of its addresses are judged; only an address that passed is connected
+/// to. A connection that is reused goes to an address that has just been judged again.
+public final class WebhookSender: Sendable {
+    public let policy: WebhookPolicy
+    private let clients: PinnedClients
+    private let resolver: any HostResolver
+    private let systemResolver: SystemHostResolver?
+    /// `nil` where the caller gave its own.
+    private let ownGroup: MultiThreadedEventLoopGroup?
+    private let logger: Logger
+    private let wallClock: @Sendable () -> Int64
+    private let gate = ActivityGate()
+
+    /// As many of a name's addresses are tried at most.
+    private static let maximumAddresses = 4
+
+    /// - Parameters:
+    ///   - eventLoopGroup: for the connections; `nil` makes two threads of its own, so that posting does not delay
+    ///     anything that runs on the caller's.
+    ///   - resolver: `nil` is the system's.
+    ///   - wallClock: milliseconds since 1970.
+    /// - Throws: where the file of certificate authorities cannot be read.
+    public init(
+        configuration: WebhookConfiguration, eventLoopGroup: (any EventLoopGroup)? = nil, logger: Logger,
+        resolver: (any HostResolver)? = nil, wallClock: (@Sendable () -> Int64)? = nil
+    ) throws {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        tls.trustRoots = try TrustedCertificates.load(file: configuration.certificateAuthorityFile)
+
+        var http = HTTPClient.Configuration(
+            tlsConfiguration: tls,
+            redirectConfiguration: .disallow,
+            // Half of the time for one address, so that there is some left for the next.
+            timeout: .init(connect: .nanoseconds((configuration.timeout / 2).wholeNanoseconds)),
+            connectionPool: .init(idleTimeout: PinnedClients.connectionIdleTime),
+            decompression: .disabled)
+        // A failed connection is this try's result; when to try again is decided elsewhere.
+        http.connectionPool.retryConnectionEstablishment = false
+        // Waiting for a connection would be counted as the endpoint's slowness.
+        http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.concurrency)
+
+        let group: any EventLoopGroup
+        if let eventLoopGroup {
+            group = eventLoopGroup
+            self.ownGroup = nil
+        } else {
+            let ownGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+            group = ownGroup
+            self.ownGroup = ownGroup
+        }
+        if let resolver {
+            self.resolver = resolver
+            self.systemResolver = nil
+        } else {
+            let systemResolver = SystemHostResolver(threads: 8, group: group)
+            self.resolver = systemResolver
+            self.systemResolver = systemResolver
+        }
+        self.policy = WebhookPolicy(configuration: configuration)
+        self.clients = PinnedClients(group: group, configuration: http)
+        self.logger = logger
+        self.wallClock = wallClock ?? WallClock.milliseconds
+    }
+
+    /// Makes one try. Ends within the configured timeout, whatever the endpoint does; a cancelled one is `abandoned`.
+    public func post(_ task: WebhookTask) async -> WebhookOutcome {
+        guard self.gate.enter() else { return WebhookOutcome(kind: .abandoned) }
+        defer { self.gate.leave() }
+        let start = ContinuousClock.now
+        let deadline = start + self.policy.configuration.timeout
+        var outcome = await self.outcome(of: task, deadline: deadline)
+        outcome.latency = .now - start
+        return outcome
+    }
+
+    /// Cuts what is under way (it ends as `abandoned`) and closes all connections. Posts from now on are `abandoned`.
+    public func shutdown() async {
+        let isFirst = self.gate.close()
+        guard isFirst else { return await self.gate.drained() }
+        self.systemResolver?.stop()
+        await self.clients.shutdown()
+        // Only then may the event loops go: whoever is between two steps would wait on them for ever.
+        await self.gate.drained()
+        do {
+            try await self.ownGroup?.shutdownGracefully()
+        } catch {
+            self.logger.warning("webhook event loops did not shut down", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func outcome(of task: WebhookTask, deadline: ContinuousClock.Instant) async -> WebhookOutcome {
+        let resolved: WebhookPolicy.Resolved
+        do {
+            resolved = try self.policy.resolve(task.target, customer: task.customer)
+        } catch {
+            return WebhookOutcome(kind: .refused, detail: "\(error)")
+        }
+        let addresses: [IPAddress]
+        switch resolved.url.host {
+        case .address(let address): addresses = [address]
+        case .name(let name):
+            do {
+                addresses = try await self.resolver.addresses(of: name, deadline: deadline)
+            } catch {
+                return Self.resolverFailure(error)
+            }
+        }
+        guard !addresses.isEmpty else { return WebhookOutcome(kind: .dns, detail: "no address") }
+        // One bad address refuses the name: who controls it decides which of them is answered next time.
+        for address in addresses {
+            if let network = self.policy.addresses.refusal(of: address) {
+                return WebhookOutcome(kind: .refused, detail: "the host has the address \(address) of \(network)")
+            }
+        }
+        return await self.post(task, to: resolved, addresses: addresses, deadline: deadline)
+    }
+
+    /// The addresses one after another, until one of them is connected to.
+    private func post(
+        _ task: WebhookTask, to resolved: WebhookPolicy.Resolved, addresses: [IPAddress],
+        deadline: ContinuousClock.Instant
+    ) async -> WebhookOutcome {
+        let host = Self.clientHost(resolved.url)
+        let keys = addresses.prefix(Self.maximumAddresses).map { PinnedClients.Key(host: host, address: $0) }
+        // Those that were connected to before come first: their connections can be reused.
+        let warm = keys.filter { self.clients.isWarm($0) }
+        var outcome = WebhookOutcome(kind: .connect, detail: "no address")
+        for key in warm + keys.filter({ !warm.contains($0) }) {
+            let (result, requestStarted) = await self.post(task, to: resolved, key: key, deadline: deadline)
+            outcome = result
+            guard !requestStarted, result.kind == .connect || result.kind == .timeout, .now < deadline else { break }
+        }
+        return outcome
+    }
+
+    private func post(
+        _ task: WebhookTask, to resolved: WebhookPolicy.Resolved, key: PinnedClients.Key,
+        deadline: ContinuousClock.Instant
+    ) async -> (WebhookOutcome, requestStarted: Bool) {
+        let request: HTTPClient.Request
+        do {
+            request = try self.request(task, to: resolved)
+        } catch {
+            return (WebhookOutcome(kind: .refused, detail: "the URL is read differently by the HTTP client"), true)
+        }
+        guard let client = self.clients.acquire(key) else { return (WebhookOutcome(kind: .abandoned), true) }
+        defer { self.clients.release(key) }
+
+        let reader = AnswerReader(maximumSize: self.policy.configuration.maximumResponseSize)
+        let remaining = max(.zero, deadline - .now)
+        let execution = client.execute(
+            request: request, delegate: reader, deadline: .now() + .nanoseconds(remaining.wholeNanoseconds))
+        var failure: (any Error)?
+        do {
+            try await withTaskCancellationHandler {
+                try await execution.get()
+            } onCancel: {
+                execution.cancel()
+            }
+        } catch is AnswerReader.AnswerCut {
+            // The status stands; how the body would have gone on does not matter.
+        } catch {
+            failure = error
+        }
+        return (self.outcome(reader.answer, failure: failure), reader.answer.requestStarted)
+    }
+
+    private func request(_ task: WebhookTask, to resolved: WebhookPolicy.Resolved) throws -> HTTPClient.Request {
+        let timestamp = self.wallClock() / 1_000
+        let signer = WebhookSigner(secrets: resolved.secrets)
+        var headers = HTTPHeaders()
+        headers.add(name: "content-type", value: "application/json")
+        headers.add(name: "user-agent", value: self.policy.configuration.userAgent)
+        headers.add(name: "webhook-id", value: task.id)
+        headers.add(name: "webhook-timestamp", value: "\(timestamp)")
+        headers.add(
+            name: "webhook-signature", value: signer.signature(id: task.id, timestamp: timestamp, body: task.body))
+        if let traceparent = task.traceparent, traceparent.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
+            headers.add(name: "traceparent", value: traceparent)
+        }
+        let request = try HTTPClient.Request(
+            url: resolved.url.text, method: .POST, headers: headers, body: .byteBuffer(ByteBuffer(bytes: task.body)))
+        // The client parses the text again: it has to find what was judged.
+        guard request.host == Self.clientHost(resolved.url) || request.host == resolved.url.hostText,
+            request.port == resolved.url.port, request.scheme == resolved.url.scheme.rawValue
+        else { throw HTTPClientError.invalidURL }
+        return request
+    }
+
+    /// The host as the HTTP client knows it: without brackets.
+    private static func clientHost(_ url: WebhookURL) -> String {
+        switch url.host {
+        case .name(let name): name
+        case .address(let address): "\(address)"
+        }
+    }
+
+    private func outcome(_ answer: AnswerReader.Answer, failure: (any Error)?) -> WebhookOutcome {
+        var outcome = WebhookOutcome(kind: .delivered, status: answer.status, answer: answer.kept)
+        outcome.retryAfter = answer.retryAfter.flatMap { RetryAfter.parse($0, now: self.wallClock()) }
+        if let failure {
+            (outcome.kind, outcome.detail) = PostFailure.classify(failure, requestStarted: answer.requestStarted)
+        } else if let status = answer.status {
+            outcome.kind = (200..<300).contains(status) ? .delivered : .status(status)
+        } else {
+            outcome.kind = .invalidResponse
+        }
+        return outcome
+    }
+
+    private static func resolverFailure(_ error: any Error) -> WebhookOutcome {
+        switch error {
+        case HostResolverError.failed(let reason): WebhookOutcome(kind: .dns, detail: reason)
+        case HostResolverError.timedOut: WebhookOutcome(kind: .timeout, detail: "the name was not resolved in time")
+        case HostResolverError.stopped, is CancellationError: WebhookOutcome(kind: .abandoned)
+        default: WebhookOutcome(kind: .dns, detail: "\(type(of: error))")
+        }
+    }
+}

@@ -1,0 +1,243 @@
+/// Walks over a TOML document and notes the line of every key. It knows just enough of the grammar not to be misled
+/// by strings, comments, arrays over lines and inline tables.
+struct TOMLKeyScanner {
+    private(set) var lines: [[String]: Int] = [:]
+    private let bytes: [UInt8]
+    private var index = 0
+    private var line = 1
+    /// The table of the last header, array indexes included.
+    private var table: [String] = []
+    /// Elements so far of each array of tables.
+    private var elements: [[String]: Int] = [:]
+    /// The parser allows nesting of its own; this bounds the recursion here.
+    private static let deepest = 256
+
+    init(_ text: String) {
+        bytes = Array(text.utf8)
+    }
+
+    mutating func scan() {
+        while index < bytes.count {
+            skipBlank(overLines: true)
+            guard let byte = peek() else { return }
+            let before = index
+            if byte == UInt8(ascii: "[") { scanHeader() } else { scanPair(under: table, depth: 0) }
+            skipToLineEnd(from: before)
+        }
+    }
+
+    // MARK: - Lines
+
+    private mutating func scanHeader() {
+        index += 1
+        let isElement = peek() == UInt8(ascii: "[")
+        if isElement { index += 1 }
+        let start = line
+        let keys = scanKeys()
+        guard !keys.isEmpty else { return }
+        var path: [String] = []
+        for (position, key) in keys.enumerated() {
+            path.append(key)
+            if isElement, position == keys.count - 1 {
+                note(path, at: start)
+                elements[path, default: 0] += 1
+            }
+            if let count = elements[path] { path.append("[\(count - 1)]") }
+            note(path, at: start)
+        }
+        table = path
+        // The closing brackets; what follows is a comment at most.
+        while let byte = peek(), byte == UInt8(ascii: "]") { index += 1 }
+    }
+
+    private mutating func scanPair(under prefix: [String], depth: Int) {
+        let start = line
+        let keys = scanKeys()
+        guard !keys.isEmpty else { return }
+        var path = prefix
+        for key in keys {
+            path.append(key)
+            note(path, at: start)
+        }
+        skipBlank(overLines: false)
+        guard peek() == UInt8(ascii: "=") else { return }
+        index += 1
+        scanValue(at: path, depth: depth)
+    }
+
+    // MARK: - Values
+
+    private mutating func scanValue(at path: [String], depth: Int) {
+        skipBlank(overLines: false)
+        switch peek() {
+        case UInt8(ascii: "\""), UInt8(ascii: "'"): _ = scanString()
+        case UInt8(ascii: "["): scanArray(at: path, depth: depth + 1)
+        case UInt8(ascii: "{"): scanInlineTable(at: path, depth: depth + 1)
+        default: skip { !Self.endsBareValue($0) }
+        }
+    }
+
+    private mutating func scanArray(at path: [String], depth: Int) {
+        index += 1
+        guard depth < Self.deepest else { return giveUp() }
+        var element = 0
+        while true {
+            skipBlank(overLines: true)
+            guard let byte = peek() else { return }
+            if byte == UInt8(ascii: "]") {
+                index += 1
+                return
+            }
+            if byte == UInt8(ascii: ",") {
+                index += 1
+                continue
+            }
+            let before = index
+            let inner = path + ["[\(element)]"]
+            note(inner, at: line)
+            scanValue(at: inner, depth: depth)
+            element += 1
+            if index == before { index += 1 }
+        }
+    }
+
+    private mutating func scanInlineTable(at path: [String], depth: Int) {
+        index += 1
+        guard depth < Self.deepest else { return giveUp() }
+        while true {
+            skipBlank(overLines: true)
+            guard let byte = peek() else { return }
+            if byte == UInt8(ascii: "}") {
+                index += 1
+                return
+            }
+            let before = index
+            if byte == UInt8(ascii: ",") { index += 1 } else { scanPair(under: path, depth: depth) }
+            if index == before { index += 1 }
+        }
+    }
+
+    private mutating func giveUp() { index = bytes.count }
+
+    // MARK: - Keys and strings
+
+    /// `a`, `a.b`, `"a b".c`, `a . 'b'`.
+    private mutating func scanKeys() -> [String] {
+        var keys: [String] = []
+        while true {
+            skipBlank(overLines: false)
+            guard let byte = peek() else { return keys }
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
+                keys.append(scanString())
+            } else {
+                let start = index
+                skip { Self.isBareKey($0) }
+                guard index > start else { return keys }
+                keys.append(String(decoding: bytes[start..<index], as: UTF8.self))
+            }
+            skipBlank(overLines: false)
+            guard peek() == UInt8(ascii: ".") else { return keys }
+            index += 1
+        }
+    }
+
+    /// Any of the four kinds of strings; its value with escapes undone.
+    private mutating func scanString() -> String {
+        guard let quote = peek() else { return "" }
+        let isMultiline = bytes[index...].starts(with: [quote, quote, quote])
+        let isBasic = quote == UInt8(ascii: "\"")
+        index += isMultiline ? 3 : 1
+        var text: [UInt8] = []
+        while let byte = peek() {
+            if byte == quote {
+                if !isMultiline {
+                    index += 1
+                    break
+                }
+                if bytes[index...].starts(with: [quote, quote, quote]) {
+                    index += 3
+                    // Up to two quotes may stand right before the closing three.
+                    while peek() == quote { index += 1 }
+                    break
+                }
+            }
+            if byte == UInt8(ascii: "\n") {
+                if !isMultiline { break }
+                line += 1
+            }
+            index += 1
+            if isBasic, byte == UInt8(ascii: "\\") { scanEscape(into: &text) } else { text.append(byte) }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Stands behind the backslash.
+    private mutating func scanEscape(into text: inout [UInt8]) {
+        guard let byte = peek() else { return }
+        index += 1
+        switch byte {
+        case UInt8(ascii: "b"): text.append(8)
+        case UInt8(ascii: "t"): text.append(9)
+        case UInt8(ascii: "n"): text.append(10)
+        case UInt8(ascii: "f"): text.append(12)
+        case UInt8(ascii: "r"): text.append(13)
+        case UInt8(ascii: "u"), UInt8(ascii: "U"):
+            let digits = bytes[index...].prefix(byte == UInt8(ascii: "u") ? 4 : 8)
+            index += digits.count
+            let scalar = UInt32(String(decoding: digits, as: UTF8.self), radix: 16).flatMap(Unicode.Scalar.init)
+            text.append(contentsOf: String(Character(scalar ?? "\u{FFFD}")).utf8)
+        case UInt8(ascii: "\n"):
+            line += 1
+        default: text.append(byte)
+        }
+    }
+
+    // MARK: - Steps
+
+    private func peek() -> UInt8? { index < bytes.count ? bytes[index] : nil }
+
+    /// The first place where a key stands is the one to name.
+    private mutating func note(_ path: [String], at line: Int) {
+        if lines[path] == nil { lines[path] = line }
+    }
+
+    private mutating func skip(while condition: (UInt8) -> Bool) {
+        while let byte = peek(), condition(byte) { index += 1 }
+    }
+
+    /// Spaces and, where asked, line ends and comments.
+    private mutating func skipBlank(overLines: Bool) {
+        while let byte = peek() {
+            switch byte {
+            case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"): index += 1
+            case UInt8(ascii: "\n") where overLines:
+                line += 1
+                index += 1
+            case UInt8(ascii: "#") where overLines: skip { $0 != UInt8(ascii: "\n") }
+            default: return
+            }
+        }
+    }
+
+    /// What is left of a line after its header or pair; always moves on.
+    private mutating func skipToLineEnd(from before: Int) {
+        skip { $0 != UInt8(ascii: "\n") }
+        if index == before, index < bytes.count { index += 1 }
+    }
+
+    private static func isBareKey(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: byte >= 0x80
+        }
+    }
+
+    private static func endsBareValue(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}"), UInt8(ascii: "#"), UInt8(ascii: "\n"): true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import Webhooks
+
+extension ConfigurationValue<ServiceURL> {
+    /// `amqp://user@host:port/vhost`.
+    static var broker: Self {
+        .text("amqp:// or amqps:// URL without a password") { text throws(ConfigurationValueError) in
+            let url = try ServiceURL.parse(text, schemes: ["amqp", "amqps"])
+            if url.query != nil { throw ConfigurationValueError("takes no query (?...); use the keys of [broker]") }
+            if url.path.dropFirst().contains("/") {
+                throw ConfigurationValueError("a / in a virtual host's name is written %2F")
+            }
+            _ = try ServiceURL.decoded(url.path.dropFirst())
+            return url
+        } render: {
+            $0.description
+        }
+    }
+
+    /// `wss://host/v1`.
+    static var gateway: Self {
+        .text("ws:// or wss:// URL") { text throws(ConfigurationValueError) in
+            let url = try ServiceURL.parse(text, schemes: ["wss", "ws"])
+            if url.user != nil { throw ConfigurationValueError("takes no user; the key stands in key_file") }
+            if url.query != nil {
+                throw ConfigurationValueError("takes no query (?...); the model is put in by itself")
+            }
+            return url
+        } render: {
+            $0.description
+        }
+    }
+
+    static var webhook: Self {
+        .text("https:// URL") { text throws(ConfigurationValueError) in
+            let url = try ServiceURL.parse(text, schemes: ["https", "http"])
+            if url.user != nil { throw ConfigurationValueError("takes no user; requests are signed instead") }
+            return url
+        } render: {
+            $0.description
+        }
+    }
+}
+
+/// A broker node of `broker.hosts`.
+public struct BrokerHost: Sendable, Equatable {
+    public var host: String
+    /// `nil` is the port of `broker.url`.
+    public var port: Int?
+
+    public init(host: String, port: Int? = nil) {
+        self.host = host
+        self.port = port
+    }
+}
+
+extension ConfigurationValue<BrokerHost> {
+    static var brokerHost: Self {
+        .text("host or host:port") { text throws(ConfigurationValueError) in
+            let (host, port) = try ServiceURL.hostAndPort(text[...])
+            return BrokerHost(host: host, port: port)
+        } render: { host in
+            (host.host.contains(":") ? "[\(host.host)]" : host.host) + (host.port.map { ":\($0)" } ?? "")
+        }
+    }
+}
+
+extension ConfigurationValue<CIDRBlock> {
+    static var network: Self {
+        .text("network, as 10.0.0.0/8 or fd00::/8") { text throws(ConfigurationValueError) in
+            if let block = CIDRBlock(text) { return block }
+            throw ConfigurationValueError(
+                "is not a network; write an address, /, and the number of leading bits, with no bit set behind them "
+                    + "(10.0.0.0/8, 127.0.0.1/32, fd00::/8)")
+        } render: {
+            $0.description
+        }
+    }
+}
+
+extension ConfigurationValue<String> {
+    /// A host as it stands in a URL, without port and brackets.
+    static var host: Self {
+        text("host name or address").checked { text in
+            if text.contains(":") { return IPAddress(text) == nil ? "must be a host without a port" : nil }
+            do throws(ConfigurationValueError) {
+                _ = try ServiceURL.hostAndPort(text[...])
+                return nil
+            } catch {
+                return error.message
+            }
+        }
+    }
+}

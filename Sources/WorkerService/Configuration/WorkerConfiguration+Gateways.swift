@@ -1,0 +1,134 @@
+extension WorkerConfiguration {
+    /// `[gateways.NAME]`
+    public struct Gateway: Sendable, Equatable {
+        public enum Transport: String, Sendable, CaseIterable {
+            /// One request and its chunks as frames on a WebSocket.
+            case websocket
+        }
+
+        public var url = ServiceURL.unset
+        public var transport = Transport.websocket
+        public var keyFile = "gateway_key"
+        public var keyVariable: String?
+        /// What a key begins with; empty: anything.
+        public var keyPrefix = "sk-"
+        public var certificateAuthorityFile: String?
+        public var includeUsage = true
+        public var connectTimeout: Duration = .seconds(10)
+        public var firstChunkTimeout: Duration = .seconds(60)
+        public var idleTimeout: Duration = .seconds(60)
+        public var endGrace: Duration = .milliseconds(500)
+        public var keepIdle: Duration = .seconds(30)
+        public var maximumAge: Duration = .seconds(600)
+        public var maximumIdle = 64
+        public var maximumMessageBytes = 1 << 20
+        public var maximumFragments = 1_024
+
+        public init() {}
+
+        public var key: SecretSource { SecretSource(file: keyFile, environmentVariable: keyVariable) }
+    }
+
+    /// `[models.NAME]`
+    public struct Model: Sendable, Equatable {
+        /// `nil`: the only gateway there is.
+        public var gateway: String?
+        /// `nil`: the same name.
+        public var upstream: String?
+        /// USD for a million tokens.
+        public var inputPrice: Double?
+        public var outputPrice: Double?
+
+        public init() {}
+    }
+
+    /// `[profiles.NAME]`
+    public struct Profile: Sendable, Equatable {
+        public var model: String?
+        public var maximumTokens: Int?
+        public var temperature: Double?
+
+        public init() {}
+    }
+}
+
+extension WorkerConfiguration.Gateway: ConfigurationTable {
+    static let keys: [ConfigurationKey<Self>] = [
+        .init(
+            "url", \.url, .gateway,
+            "The base, to which /realtime/chat/completions is added, or the full address.", isRequired: true,
+            example: "\"wss://api.holysheep.ai/v1\""),
+        .init("transport", \.transport, .choice(), "How the gateway streams."),
+        .init("key_file", \.keyFile, .secretFile, "Holds the API key."),
+        .init(
+            optional: "key_env", \.keyVariable, .environmentVariable,
+            "A variable with the API key, asked where the file does not exist.", example: "\"HOLYSHEEP_API_KEY\""),
+        .init(
+            "key_prefix", \.keyPrefix, .text("beginning of a key", longest: 32, mayBeEmpty: true),
+            "What every key of this gateway begins with: finds a wrong file before the gateway says 403."),
+        .init(
+            optional: "ca_file", \.certificateAuthorityFile, .file,
+            "PEM file with the CAs to trust with wss://; without it the system's.",
+            example: "\"/etc/chat-worker/gateway-ca.pem\""),
+        .init(
+            "include_usage", \.includeUsage, .flag,
+            "Ask for token counts (stream_options.include_usage); off for a gateway that does not know it."),
+        .init(
+            "connect_timeout", \.connectTimeout, .duration(.milliseconds(100) ... .seconds(120)),
+            "TCP, TLS and upgrade together."),
+        .init(
+            "first_chunk_timeout", \.firstChunkTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
+            "From the request to the first chunk; models that think before they speak need more."),
+        .init(
+            "idle_timeout", \.idleTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
+            "Between two chunks; pings do not count."),
+        .init(
+            "end_grace", \.endGrace, .duration(.zero ... .seconds(30)),
+            "After the last finish_reason: how long to wait for usage, [DONE] or close."),
+        .init(
+            "keep_idle", \.keepIdle, .duration(.zero ... .seconds(3_600)),
+            "An idle connection is kept so long for the next job of the same model."),
+        .init(
+            "max_age", \.maximumAge, .duration(.seconds(1) ... .seconds(86_400)),
+            "A connection takes no new job after this age."),
+        .init(
+            "max_idle", \.maximumIdle, .integer(0...10_000, of: "connections"), "Idle connections kept for each model."),
+        .init(
+            "max_message_bytes", \.maximumMessageBytes, .size(4_096...(64 << 20)),
+            "Largest frame or message of the gateway; a larger one fails the stream."),
+        .init(
+            "max_fragments", \.maximumFragments, .integer(1...1_000_000, of: "fragments"),
+            "Fragments of one message; more of them fail the stream."),
+    ]
+}
+
+extension WorkerConfiguration.Model: ConfigurationTable {
+    static let keys: [ConfigurationKey<Self>] = [
+        .init(
+            optional: "gateway", \.gateway, .name(.label),
+            "The [gateways.NAME] that has it; with one gateway not needed.",
+            example: "\"holysheep\""),
+        .init(
+            optional: "upstream", \.upstream, .name(.model), "The gateway's name for it, where that is another.",
+            example: "\"gpt-4.1-2025-04-14\""),
+        .init(
+            optional: "input_price", \.inputPrice, .number(0...1_000_000, of: "USD for a million tokens"),
+            "Price of the prompt; without prices there is no cost in results.", example: "2.5"),
+        .init(
+            optional: "output_price", \.outputPrice, .number(0...1_000_000, of: "USD for a million tokens"),
+            "Price of the answer.", example: "8"),
+    ]
+}
+
+extension WorkerConfiguration.Profile: ConfigurationTable {
+    static let keys: [ConfigurationKey<Self>] = [
+        .init(
+            optional: "model", \.model, .name(.model), "For jobs that name none.", example: "\"gpt-4.1\""),
+        .init(
+            optional: "max_tokens", \.maximumTokens, .integer(1...10_000_000, of: "tokens"), "Longest answer.",
+            example: "500"),
+        .init(
+            optional: "temperature", \.temperature, .number(0...2), "Low is dry and sure, high is inventive.",
+            example: "0.3"),
+    ]
+}

@@ -1,0 +1,55 @@
+/// Everything that `worker.conf` says, read and checked once at start. Plain values; secrets are only named.
+///
+/// Each table is a struct with its defaults as initial values, next to the list of its keys.
+public struct WorkerConfiguration: Sendable, Equatable {
+    public var broker = Broker()
+    public var jobs = Jobs()
+    public var customers = Customers()
+    public var replies = Replies()
+    public var gateways: [String: Gateway] = [:]
+    /// By the name that jobs use.
+    public var models: [String: Model] = [:]
+    public var profiles: [String: Profile] = [:]
+    public var limits = Limits()
+    public var webhooks = Webhooks()
+    public var worker = Worker()
+    /// Where all this was read from.
+    public var source = ConfigurationSource()
+
+    public init() {}
+}
+
+/// The file behind a configuration, for messages.
+public struct ConfigurationSource: Sendable, Equatable {
+    /// As it was named.
+    public var path: String
+    var lines = TOMLKeyLines()
+
+    public init(path: String = "worker.conf") {
+        self.path = path
+    }
+}
+
+extension WorkerConfiguration: ConfigurationTable {
+    static var keys: [ConfigurationKey<Self>] { [] }
+
+    static let sections: [ConfigurationSection<Self>] = [
+        .init(
+            "broker", \.broker, "The RabbitMQ broker: jobs come from it, replies go to it, and all state lives in it."),
+        .init("jobs", \.jobs, "Jobs: how many, how large."),
+        .init("customers", \.customers, "Who a job belongs to."),
+        .init("replies", \.replies, "Where answers stream to."),
+        .init(
+            each: "gateways", \.gateways, named: .label, example: "main",
+            "Model gateways, one table each; NAME is used by [models.*], in logs and metrics."),
+        .init(
+            each: "models", \.models, named: .model, example: "\"gpt-4.1\"",
+            "Models, by the name that jobs use, with prices in USD for a million tokens."),
+        .init(
+            each: "profiles", \.profiles, named: .label, example: "general",
+            "Profiles: ready settings that a job picks by name; what the job itself says wins."),
+        .init("limits", \.limits, "Times."),
+        .init("webhooks", \.webhooks, "Delivery of final results to customers' webhooks (Standard Webhooks)."),
+        .init("worker", \.worker, "This process."),
+    ]
+}

@@ -1,0 +1,51 @@
+public import JobRunner
+import ChatModel
+import Webhooks
+
+extension WorkerConfiguration {
+    /// What the job runner is told. Reads the secrets.
+    public func jobRunnerConfiguration(
+        in environment: ConfigurationEnvironment = .process()
+    ) throws(ConfigurationErrors) -> JobRunnerConfiguration {
+        let webhooks = try webhookConfiguration(in: environment)
+        let policy = WebhookPolicy(configuration: webhooks)
+        var rules = jobRules
+        rules.webhookProblem = { webhook, customer in
+            do throws(WebhookError) {
+                _ = try policy.resolve(try WebhookTarget(parsing: webhook), customer: customer)
+                return nil
+            } catch {
+                return "\(error)"
+            }
+        }
+        return JobRunnerConfiguration(
+            broker: try amqpConfiguration(in: environment), plan: topologyPlan, rules: rules,
+            gateways: Array(try gatewayConfigurations(in: environment).values), webhooks: webhooks,
+            publishers: broker.publishers, confirmWindow: broker.confirmWindow, concurrency: jobs.concurrency,
+            prefetch: Int(jobs.prefetch), webhookPrefetch: self.webhooks.prefetch,
+            highWaterBytes: replies.highWaterBytes, maximumAnswerBytes: replies.maximumAnswerBytes,
+            replyQueues: replyQueuePlan, totalTimeout: limits.totalTimeout, drainTimeout: limits.drainTimeout)
+    }
+
+    /// Everything that the worker declares on the broker.
+    public var topologyPlan: TopologyPlan {
+        let tiers = broker.retryTiers.map(\.wholeMilliseconds)
+        return TopologyPlan(
+            names: QueueNames(prefix: broker.prefix), deliveryLimit: jobs.deliveryLimit,
+            jobRetryTiers: tiers, webhookRetryTiers: tiers,
+            controlMaximumAge: "\(broker.controlMaximumAge.components.seconds)s",
+            journalMaximumAge: "\(broker.journalMaximumAge.components.seconds)s", replyExchange: replies.exchange)
+    }
+
+    private var replyQueuePlan: ReplyQueuePlan? {
+        let kind: ReplyQueuePlan.Kind
+        switch replies.declare {
+        case .none: return nil
+        case .classic: kind = .classic
+        case .stream: kind = .stream
+        }
+        return ReplyQueuePlan(
+            kind: kind, expires: replies.expires, maximumLength: replies.maximumLength,
+            maximumLengthBytes: replies.maximumLengthBytes)
+    }
+}

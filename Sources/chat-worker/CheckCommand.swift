@@ -1,0 +1,69 @@
+import ArgumentParser
+import ChatModel
+import WorkerService
+
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Reads the configuration, names every mistake, then says what it could reach.",
+        discussion: """
+            Example:
+              chat-worker check --config worker.conf
+
+            Exit code 78 where the configuration has a mistake, 69 where broker or gateway cannot be reached.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+    @Flag(help: "Do not connect to anything.") var offline = false
+    @Flag(help: "One JSON object.") var json = false
+
+    func run() async throws {
+        var mistakes: [ConfigurationMistake] = []
+        var findings: [WorkerProbe.Finding] = []
+        do throws(ConfigurationErrors) {
+            let configuration = try WorkerConfiguration.load(path: options.config)
+            mistakes = configuration.check()
+            if !offline, !Self.hasErrors(mistakes) { findings = try await WorkerProbe(configuration: configuration).run() }
+        } catch {
+            mistakes = error.mistakes
+        }
+        if json { printJSON(mistakes, findings) } else { printText(mistakes, findings) }
+        if Self.hasErrors(mistakes) { throw ExitCode(Exit.configuration) }
+        if findings.contains(where: { !$0.isReachable }) { throw ExitCode(Exit.unavailable) }
+    }
+
+    private static func hasErrors(_ mistakes: [ConfigurationMistake]) -> Bool {
+        mistakes.contains { $0.severity == .error }
+    }
+
+    private func printText(_ mistakes: [ConfigurationMistake], _ findings: [WorkerProbe.Finding]) {
+        for mistake in mistakes { Output.print(mistake.description(inFile: options.config)) }
+        let errors = mistakes.count { $0.severity == .error }
+        Output.print(
+            errors == 0
+                ? "\(options.config): good" : "\(options.config): \(errors) mistake\(errors == 1 ? "" : "s")")
+        for finding in findings {
+            Output.print("\(finding.isReachable ? "ok    " : "FAILED") \(finding.subject): \(finding.detail)")
+        }
+        if errors > 0, !offline { Output.print("Nothing was connected to: mend the configuration first.") }
+    }
+
+    private func printJSON(_ mistakes: [ConfigurationMistake], _ findings: [WorkerProbe.Finding]) {
+        let listed = mistakes.map { mistake in
+            JSONValue.object([
+                .init("severity", .string(mistake.severity.rawValue)),
+                .init("line", mistake.line.map { .integer($0) } ?? .null), .init("key", .string(mistake.key)),
+                .init("message", .string(mistake.message)),
+            ])
+        }
+        let reached = findings.map { finding in
+            JSONValue.object([
+                .init("subject", .string(finding.subject)), .init("reachable", .bool(finding.isReachable)),
+                .init("detail", .string(finding.detail)),
+            ])
+        }
+        let object = JSONValue.object([
+            .init("file", .string(options.config)), .init("mistakes", .array(listed)), .init("reached", .array(reached)),
+        ])
+        Output.print(String(decoding: object.serialized(), as: UTF8.self))
+    }
+}

@@ -1,0 +1,77 @@
+import AMQP
+import ArgumentParser
+import Glibc
+import WorkerService
+
+/// What commands that read `worker.conf` have in common.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: ArgumentHelp("The configuration.", valueName: "file"))
+    var config = "/etc/chat-worker/worker.conf"
+
+    /// Reads the file; every mistake is printed, and ends the program with 78.
+    func load() throws -> WorkerConfiguration {
+        try Exit.mapping { try WorkerConfiguration.load(path: config) }
+    }
+}
+
+/// Exit codes of sysexits.h, and the errors that they stand for.
+enum Exit {
+    static let usage: Int32 = 64
+    static let unavailable: Int32 = 69
+    static let bug: Int32 = 70
+    static let configuration: Int32 = 78
+
+    /// Runs `body`; an error is printed in one line (or one a mistake) and becomes the exit code of its kind.
+    static func mapping<Value>(_ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch { throw failure(error) }
+    }
+
+    static func mapping<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch { throw failure(error) }
+    }
+
+    private static func failure(_ error: any Error) -> any Error {
+        switch error {
+        case let errors as ConfigurationErrors:
+            Output.error(errors.description)
+            return ExitCode(configuration)
+        case let error as AMQPError:
+            Output.error("chat-worker: broker: \(error)")
+            return ExitCode(error.code == .configuration ? configuration : unavailable)
+        case let error as JobSender.Failure:
+            Output.error("chat-worker: \(error)")
+            return ExitCode(unavailable)
+        case is ExitCode, is ValidationError, is CleanExit: return error
+        default:
+            Output.error("chat-worker: \(error)")
+            return ExitCode(bug)
+        }
+    }
+}
+
+/// Lines for people and programs. Unbuffered, so that a token is seen when it is there.
+enum Output {
+    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+    static func print(_ text: String, newline: Bool = true) { emit(newline ? text + "\n" : text, to: STDOUT_FILENO) }
+    static func error(_ text: String) { emit(text + "\n", to: STDERR_FILENO) }
+
+    private static func emit(_ text: String, to descriptor: Int32) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            guard written > 0 else { return }
+            rest = rest.dropFirst(written)
+        }
+    }
+}
+
+/// Text from others on a terminal: control characters cannot drive it.
+func printable(_ text: String) -> String {
+    String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.map { scalar in
+                scalar.value < 0x20 && scalar != "\n" && scalar != "\t" || (0x7F...0x9F).contains(scalar.value)
+                    ? "\u{FFFD}" : scalar
+            }))
+}

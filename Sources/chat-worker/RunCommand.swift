@@ -1,0 +1,24 @@
+import ArgumentParser
+import Logging
+import WorkerService
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "The daemon: takes jobs until SIGTERM, then drains and exits with 0.",
+        discussion: """
+            Example:
+              chat-worker run --config worker.conf
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        let configuration = try options.load()
+        let mistakes = configuration.check()
+        for mistake in mistakes { Output.error(mistake.description(inFile: options.config)) }
+        guard !mistakes.contains(where: { $0.severity == .error }) else { throw ExitCode(Exit.configuration) }
+        LogOutput.bootstrap(format: configuration.worker.logFormat, level: configuration.worker.logLevel)
+        let worker = Worker(configuration: configuration, logger: Logger(label: "chat-worker"))
+        try await Exit.mapping { try await worker.run() }
+    }
+}

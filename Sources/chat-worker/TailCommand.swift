@@ -1,0 +1,62 @@
+import ArgumentParser
+import WorkerService
+
+struct TailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail", abstract: "Follows the replies of a customer, or of one job.",
+        discussion: """
+            With replies.exchange, or reply queues that are streams, nothing is taken from anybody. A plain reply queue \
+            gives each message to one reader only: what tail shows, another reader does not get, so --take must say \
+            that you mean it.
+
+            Example:
+              chat-worker tail acme --config worker.conf --take
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+    @Flag(help: "Take messages off the customer's own reply queue.") var take = false
+    @Flag(help: "One JSON line for each reply.") var json = false
+    @Option(help: ArgumentHelp("For a job: the customer whose reply queue has it.", valueName: "customer"))
+    var customer: String?
+    @Option(help: ArgumentHelp("End after so many seconds without a reply. Default: never.", valueName: "seconds"))
+    var timeout: Int?
+    @Argument(help: ArgumentHelp("A customer, or a job.", valueName: "customer|job")) var name: String
+
+    func run() async throws {
+        let configuration = try options.load()
+        let isStream = configuration.replies.declare == .stream
+        guard configuration.replies.exchange != nil || isStream || take else {
+            throw ValidationError(
+                "This would take messages off the customer's reply queue. Say --take, or set replies.exchange.")
+        }
+        try Exit.mapping {
+            let tail = try ReplyTail(
+                configuration: try configuration.amqpConfiguration(), exchange: configuration.replies.exchange,
+                queue: configuration.jobRules.replies.defaultQueue(of: customer ?? name), isStream: isStream, name: name)
+            defer { tail.close() }
+            try follow(tail)
+        }
+    }
+
+    private func follow(_ tail: ReplyTail) throws {
+        var readers: [String: (reader: ReplyReader, view: AnswerView)] = [:]
+        var quietSince = ContinuousClock.now
+        while timeout.map({ ContinuousClock.now - quietSince < .seconds($0) }) ?? true {
+            guard let delivery = try tail.receive(timeout: .seconds(1)) else { continue }
+            quietSince = .now
+            if json {
+                Output.print(ReplyLine.json(delivery))
+                continue
+            }
+            let job = delivery.properties.headers.string("x-job") ?? "?"
+            if readers[job] == nil { Output.print("== \(printable(job))") }
+            var entry = readers[job] ?? (ReplyReader(), AnswerView(started: .now))
+            let event = entry.reader.take(delivery)
+            entry.view.show(event)
+            switch event {
+            case .completed, .failed: readers[job] = nil
+            default: readers[job] = entry
+            }
+        }
+    }
+}
