@@ -75,3 +75,20 @@ func printable(_ text: String) -> String {
                     ? "\u{FFFD}" : scalar
             }))
 }
+
+/// A time on the command line: `90`, `90s`, `2m`.
+struct Seconds: ExpressibleByArgument, CustomStringConvertible {
+    var duration: Duration
+
+    init(_ seconds: Int) { duration = .seconds(seconds) }
+
+    init?(argument: String) {
+        let unit = argument.last.map { $0 == "m" ? 60 : 1 } ?? 1
+        let digits = argument.last.map { $0 == "s" || $0 == "m" ? argument.dropLast() : argument[...] } ?? ""
+        guard let number = Int(digits), (1...1_000_000).contains(number) else { return nil }
+        duration = .seconds(number * unit)
+    }
+
+    var description: String { "\(duration.components.seconds)s" }
+    var defaultValueDescription: String { description }
+}

@@ -24,8 +24,8 @@ struct SendCommand: AsyncParsableCommand {
     var webhook: String?
     @Option(help: ArgumentHelp("A system message before the question.", valueName: "text")) var system: String?
     @Option(help: ArgumentHelp("high, normal or low.", valueName: "level")) var priority = "normal"
-    @Option(help: ArgumentHelp("Seconds without any reply after which to give up.", valueName: "seconds"))
-    var timeout = 60
+    @Option(help: ArgumentHelp("How long to wait without any reply, as 90s or 2m.", valueName: "time"))
+    var timeout = Seconds(60)
     @Flag(help: "One JSON line for each reply, nothing else.") var json = false
     @Argument(help: "The question.") var text: String
 
@@ -33,7 +33,6 @@ struct SendCommand: AsyncParsableCommand {
         guard ["high", "normal", "low"].contains(priority) else {
             throw ValidationError("--priority is high, normal or low.")
         }
-        guard timeout > 0 else { throw ValidationError("--timeout is a number of seconds over 0.") }
     }
 
     func run() async throws {
@@ -65,7 +64,7 @@ struct SendCommand: AsyncParsableCommand {
     private func follow(_ sender: JobSender, since started: ContinuousClock.Instant) throws {
         var reader = ReplyReader()
         var view = AnswerView(started: started)
-        while let delivery = try sender.receive(timeout: .seconds(timeout)) {
+        while let delivery = try sender.receive(timeout: timeout.duration) {
             let event = reader.take(delivery)
             if json {
                 Output.print(ReplyLine.json(delivery))
@@ -78,7 +77,7 @@ struct SendCommand: AsyncParsableCommand {
             default: continue
             }
         }
-        Output.error("chat-worker: no reply for \(timeout) s; the job is safe in its queue: is a worker running?")
+        Output.error("chat-worker: no reply for \(timeout); the job is safe in its queue: is a worker running?")
         throw ExitCode(Exit.unavailable)
     }
 }

@@ -18,8 +18,8 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "One JSON line for each reply.") var json = false
     @Option(help: ArgumentHelp("For a job: the customer whose reply queue has it.", valueName: "customer"))
     var customer: String?
-    @Option(help: ArgumentHelp("End after so many seconds without a reply. Default: never.", valueName: "seconds"))
-    var timeout: Int?
+    @Option(help: ArgumentHelp("End after so long without a reply, as 90s. Default: never.", valueName: "time"))
+    var timeout: Seconds?
     @Argument(help: ArgumentHelp("A customer, or a job.", valueName: "customer|job")) var name: String
 
     func run() async throws {
@@ -41,7 +41,7 @@ struct TailCommand: AsyncParsableCommand {
     private func follow(_ tail: ReplyTail) throws {
         var readers: [String: (reader: ReplyReader, view: AnswerView)] = [:]
         var quietSince = ContinuousClock.now
-        while timeout.map({ ContinuousClock.now - quietSince < .seconds($0) }) ?? true {
+        while timeout.map({ ContinuousClock.now - quietSince < $0.duration }) ?? true {
             guard let delivery = try tail.receive(timeout: .seconds(1)) else { continue }
             quietSince = .now
             if json {

@@ -136,13 +136,17 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     private func sendEnded(_ channel: borrowing PublishChannel) {
         guard !sending.ending.isEmpty else { return }
         let confirmed = channel.confirmedThrough
-        sending.ending.removeAll { entry in
-            guard entry.after <= confirmed else { return false }
+        var later: [(stream: AnswerStream, after: UInt64)] = []
+        for entry in sending.ending {
+            guard entry.after <= confirmed else {
+                later.append(entry)
+                continue
+            }
             let messages = entry.stream.close()
             waiting.add(messages.count, ordering: .relaxed)
             sending.messages.append(contentsOf: messages)
-            return true
         }
+        sending.ending = later
     }
 
     private func sendMessages(_ channel: borrowing PublishChannel) {
