@@ -19,6 +19,7 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
             Each takes @N, @N-M (the Nth request only, from 1; for refuse the Nth upgrade) or @P% (by chance).
             One request asks for its own with "x_simulate": "cut:5@1,rate:10", or at the end of its user:
             "user": "job-1;simulate=cut:5@1". Also there: tokens:N, rate:N, first-token:MS.
+            With --upstream only refuse has an effect.
             """)
 
     @OptionGroup(title: "Listening") var listening: ListeningOptions

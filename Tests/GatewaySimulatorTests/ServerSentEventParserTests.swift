@@ -11,6 +11,7 @@ import Testing
         (": keep-alive\n\ndata: one\n: comment\n\n: more\n\n", ["one"]),
         ("event: chunk\nid: 7\nretry: 10\ndata: one\n\n", ["one"]),
         ("data: a\ndata: b\n\n", ["a\nb"]),
+        ("data: a\r\ndata: b\r\n\r\n", ["a\nb"]),
         ("data\n\n", [""]),
         ("data:\ndata:\n\n", ["\n"]),
         ("data:  two spaces\n\n", [" two spaces"]),

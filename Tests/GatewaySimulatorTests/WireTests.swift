@@ -7,11 +7,19 @@ import Testing
 
 /// The raw, escaped content of each content chunk of choice 0.
 private func rawContents(_ messages: [TestClient.Message]) -> [String] {
-    messages.compactMap { message in
-        let parts = message.text.split(separator: "\"delta\":{\"content\":\"", maxSplits: 1)
-        guard parts.count == 2 else { return nil }
-        return parts[1].split(separator: "\"},\"logprobs\"", maxSplits: 1).first.map(String.init)
+    let head = Array("\"delta\":{\"content\":\"".utf8)
+    let tail = Array("\"},\"logprobs\"".utf8)
+    // Compared as bytes: a token may begin with a combining mark, which would make one character with the quote.
+    return messages.compactMap { message in
+        guard let start = message.bytes.firstRange(of: head), let end = message.bytes.firstRange(of: tail) else {
+            return nil
+        }
+        return String(decoding: message.bytes[start.upperBound..<end.lowerBound], as: UTF8.self)
     }
+}
+
+extension String {
+    fileprivate var hasEscapeAtEnd: Bool { utf8.suffix(6).starts(with: "\\u".utf8) }
 }
 
 @Suite(.serialized) struct WireTests {
@@ -53,13 +61,13 @@ private func rawContents(_ messages: [TestClient.Message]) -> [String] {
         } _: { gateway, client in
             try await client.send(chatRequest())
             let raw = rawContents(try await client.messages(until: isUsage))
-            let joined = Array("\"\(raw.joined())\"".utf8)
+            let joined = [0x22] + raw.flatMap(\.utf8) + [0x22]
             #expect(try JSONValue(parsing: joined).stringValue == BuiltInText.text)
             if mode == .all { #expect(joined.allSatisfy { $0 < 0x80 }) }
-            let halves = raw.filter {
-                $0.suffix(6).lowercased().hasPrefix("\\ud8") || $0.suffix(6).lowercased().hasPrefix("\\ud83")
+            let halves = raw.count {
+                ["d8", "d9", "da", "db"].contains($0.lowercased().suffix(4).prefix(2)) && $0.hasEscapeAtEnd
             }
-            #expect(halves.isEmpty != split)
+            #expect((halves > 0) == split)
             try await gateway.waitForAnswers(1)
             #expect(gateway.answers[0].text == BuiltInText.text)
         }
@@ -118,7 +126,7 @@ private func rawContents(_ messages: [TestClient.Message]) -> [String] {
         // The connection is ended by the refusal, or by the close frame after the upgrade.
         let answer = try await withDeadline {
             try await rawExchange(
-                port: gateway.port, upgradeRequest(authorization: authorization) + "\u{08}\u{00}")
+                port: gateway.port, upgradeRequest(authorization: authorization), then: emptyCloseFrame)
         }
         #expect(answer.hasPrefix("HTTP/1.1 \(status) "))
         if status == 403 {

@@ -42,10 +42,15 @@ public struct JobParser: Sendable {
         // Who asks is found out first, also of a body that is broken elsewhere, so that the sender gets an answer.
         let result = readBody(body)
         let block = (try? result.get())?.job ?? JobBlock()
-        let id = try agree("job.id", block.id, "message_id", envelope.messageID)
-        if let id, Identifier.isValid(id, maximum: 128) { draft.id = id }
-        let customer = try self.customer(block, envelope)
-        if let customer, Identifier.isValid(customer, maximum: 64) { draft.customer = customer }
+        let saidID = Result { () throws(InvalidJob) in
+            try agree("job.id", block.id, "message_id", envelope.messageID)
+        }
+        let saidCustomer = Result { () throws(InvalidJob) in try self.customer(block, envelope) }
+        if let id = (try? saidID.get()).flatMap({ $0 }), Identifier.isValid(id, maximum: 128) { draft.id = id }
+        if let customer = (try? saidCustomer.get()).flatMap({ $0 }), Identifier.isValid(customer, maximum: 64) {
+            draft.customer = customer
+        }
+        let (id, customer) = (try saidID.get(), try saidCustomer.get())
         if let header = envelope.mistypedHeader {
             throw InvalidJob(field: header, reason: "the header \(header) must be a string")
         }

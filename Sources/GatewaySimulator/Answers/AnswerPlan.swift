@@ -21,9 +21,11 @@ struct AnswerPlan: Sendable {
     /// The longest choice.
     var roundCount: Int { choices.reduce(0) { max($0, $1.tokenCount) } }
 
+    /// Random whatever the seed, so that the answers of two runs are never mixed.
     static func newID() -> String {
         let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
-        var generator = SystemRandomNumberGenerator()
+        // One system call instead of one for every letter.
+        var generator = SeededGenerator(seed: .random(in: .min ... .max))
         let suffix = (0..<24).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] }
         return "chatcmpl-" + String(decoding: suffix, as: UTF8.self)
     }

@@ -164,9 +164,11 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
             stream = AnswerStream(plan: plan, startedAt: .now())
             run()
         } else {
-            output.message(WholeAnswer.body(plan: plan))
+            let texts = WholeAnswer.texts(of: plan)
+            output.message(WholeAnswer.body(plan: plan, texts: texts))
             flush()
-            finish(plan, end: .complete, tokens: 0, texts: [])
+            shared.countTokens(WholeAnswer.tokens(of: plan))
+            finish(plan, end: .complete, tokens: WholeAnswer.tokens(of: plan), texts: texts)
         }
     }
 

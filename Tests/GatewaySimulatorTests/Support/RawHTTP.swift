@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 
 /// Sends bytes over TCP and returns all that comes back until the server closes.
-func rawExchange(port: Int, _ request: String) async throws -> String {
+func rawExchange(port: Int, _ request: String, then trailer: [UInt8] = []) async throws -> String {
     let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         .connect(host: "127.0.0.1", port: port) { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -10,7 +10,7 @@ func rawExchange(port: Int, _ request: String) async throws -> String {
             }
         }
     return try await channel.executeThenClose { inbound, outbound in
-        try await outbound.write(ByteBuffer(string: request))
+        try await outbound.write(ByteBuffer(bytes: Array(request.utf8) + trailer))
         var answer = ByteBuffer()
         for try await part in inbound { answer.writeImmutableBuffer(part) }
         return String(buffer: answer)
@@ -26,3 +26,6 @@ func upgradeRequest(
     if let authorization { lines.append("Authorization: \(authorization)") }
     return lines.joined(separator: "\r\n") + "\r\n\r\n"
 }
+
+/// A masked close frame without a code.
+let emptyCloseFrame: [UInt8] = [0x88, 0x80, 1, 2, 3, 4]

@@ -1,0 +1,164 @@
+import ChatModel
+import Testing
+
+@Suite struct JobParserTests {
+    static let rules = JobRules(
+        maximumBytes: 4_096,
+        profiles: ["quick": Profile(model: "gemini", maximumTokens: 300, temperature: 0.2), "bare": Profile()],
+        models: [
+            "gpt": ModelRoute(gateway: "main", upstreamModel: "gpt-4.1", price: Price(input: 2.5, output: 8)),
+            "gemini": ModelRoute(gateway: "main", upstreamModel: "gemini-2.5-flash", includeUsage: false),
+        ],
+        webhookProblem: { webhook, _ in webhook == "bad" ? "no such endpoint" : nil })
+
+    static func parse(
+        _ body: String, _ envelope: JobEnvelope = JobEnvelope(), rules: JobRules = rules
+    ) throws(InvalidJob) -> Job {
+        try JobParser(rules: rules).parse(body: Array(body.utf8), envelope: envelope)
+    }
+
+    static let messages = #""messages":[{"role":"user","content":"canary"}]"#
+
+    @Test func aWholeJob() throws {
+        let body = #"{"model":"gpt", "messages":[{"role":"user", "content":"h\u0069"}],"tools":[{"x": 1.50}],"stream":false,"stream_options":{"a":1},"n":2,"job":{"id":"j-1","customer":"acme","reply_to":"chat.reply.acme.web","webhook":"https://x.example/","deadline":"2030-01-31T12:00:00+09:00","metadata":{"k" : [1, 2]}}}"#
+        let job = try Self.parse(body, JobEnvelope(messageID: "j-1", correlationID: "c", traceparent: "00-1-2-01"))
+        #expect(job.id == "j-1" && job.customer == "acme" && job.choiceCount == 2)
+        #expect(job.replyTo == "chat.reply.acme.web")
+        #expect(job.webhook == "https://x.example/")
+        #expect(job.deadline == 1_896_058_800_000)
+        #expect(job.metadata.map { String(decoding: $0, as: UTF8.self) } == #"{"k" : [1, 2]}"#)
+        #expect(job.correlationID == "c" && job.traceparent == "00-1-2-01")
+        #expect(
+            String(decoding: job.request, as: UTF8.self)
+                == #"{"model":"gpt-4.1","messages":[{"role":"user", "content":"h\u0069"}],"tools":[{"x": 1.50}],"n":2,"stream":true,"stream_options":{"include_usage":true}}"#
+        )
+    }
+
+    @Test(arguments: [
+        (#"{\#(messages),"job":{"profile":"quick"}}"#, #"{"model":"gemini-2.5-flash",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true}"#),
+        (#"{\#(messages),"max_completion_tokens":9,"temperature":1,"job":{"profile":"quick"}}"#, #"{"model":"gemini-2.5-flash",\#(messages),"max_completion_tokens":9,"temperature":1,"stream":true}"#),
+        (#"{\#(messages),"max_tokens":null,"temperature":null,"job":{"profile":"quick"}}"#, #"{"model":"gemini-2.5-flash",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true}"#),
+        (#"{"model":"gpt",\#(messages),"job":{"profile":"quick"}}"#, #"{"model":"gpt-4.1",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true,"stream_options":{"include_usage":true}}"#),
+    ])
+    func profiles(body: String, request: String) throws {
+        let job = try Self.parse(body, JobEnvelope(messageID: "j", customer: "acme"))
+        #expect(String(decoding: job.request, as: UTF8.self) == request)
+        #expect(throws: Never.self) { try JSONValue(parsing: job.request) }
+    }
+
+    @Test func propertiesAndHeadersAreEqualToTheBody() throws {
+        let job = try Self.parse(
+            #"{\#(Self.messages)}"#,
+            JobEnvelope(
+                messageID: "j", replyTo: "amq.rabbitmq.reply-to.g1", customer: "acme", profile: "quick", webhook: "hook",
+                deadline: "2030-01-31T12:00:00Z"))
+        #expect(job.replyTo == "amq.rabbitmq.reply-to.g1")
+        #expect(job.webhook == "hook")
+        #expect(job.deadline != nil)
+    }
+
+    @Test(arguments: [
+        ("", "body"), ("[]", "body"), ("{", "body"), (#"{"a":1,"a":2}"#, "body (a)"),
+        (#"{"model":"gpt",\#(messages),"job":[]}"#, "job"),
+        (#"{"model":"gpt",\#(messages),"job":{"ID":"x"}}"#, "job.ID"),
+        (#"{"model":"gpt",\#(messages),"job":{"id":7}}"#, "job.id"),
+        (#"{"model":"gpt",\#(messages),"job":{"id":"other"}}"#, "job.id"),
+        (#"{"model":"gpt",\#(messages),"job":{"customer":"other"}}"#, "job.customer"),
+        (#"{"model":"gpt",\#(messages),"job":{"metadata":"x"}}"#, "job.metadata"),
+        (#"{"model":"gpt",\#(messages),"job":{"deadline":"tomorrow"}}"#, "job.deadline"),
+        (#"{"model":"gpt",\#(messages),"job":{"profile":"none"}}"#, "job.profile"),
+        (#"{"model":"gpt",\#(messages),"job":{"webhook":"bad"}}"#, "job.webhook"),
+        (#"{"model":"gpt",\#(messages),"job":{"webhook":"a\r\nb"}}"#, "job.webhook"),
+        (#"{"model":"gpt",\#(messages),"job":{"reply_to":"chat.reply.acme.\u0000"}}"#, "reply_to"),
+        (#"{"model":"gpt",\#(messages),"job":{"reply_to":"chat.reply.rival"}}"#, "reply_to"),
+        (#"{"model":"gpt",\#(messages),"job":{"reply_to":"chat.jobs"}}"#, "reply_to"),
+        (#"{"model":"gpt",\#(messages),"job":{"reply_to":""}}"#, "reply_to"),
+        (#"{"model":"gpt",\#(messages),"n":0}"#, "n"), (#"{"model":"gpt",\#(messages),"n":"2"}"#, "n"),
+        (#"{"model":"none",\#(messages)}"#, "model"), (#"{\#(messages)}"#, "model"), (#"{"model":7,\#(messages)}"#, "model"),
+        (#"{"model":"g\npt",\#(messages)}"#, "model"), (#"{"model":"gpt"}"#, "messages"), (#"{"model":"gpt","messages":[]}"#, "messages"),
+        (#"{"model":"gpt","messages":{}}"#, "messages"),
+    ])
+    func refused(body: String, field: String) {
+        do throws(InvalidJob) {
+            _ = try Self.parse(body, JobEnvelope(messageID: "j", customer: "acme"))
+            Issue.record("accepted: \(body)")
+        } catch {
+            #expect(error.field == field, "\(error.reason)")
+            #expect(error.id == "j" || field == "job.id", "the sender can be told")
+            #expect(error.replyTo == "chat.reply.acme" || field == "job.customer")
+            #expect(!error.reason.contains("canary"), "never the prompt")
+        }
+    }
+
+    @Test(arguments: [
+        (JobEnvelope(customer: "acme"), "job.id"), (JobEnvelope(messageID: "j"), "job.customer"),
+        (JobEnvelope(messageID: "a b", customer: "acme"), "job.id"), (JobEnvelope(messageID: "", customer: "acme"), "job.id"),
+        (JobEnvelope(messageID: String(repeating: "x", count: 129), customer: "acme"), "job.id"),
+        (JobEnvelope(messageID: "j", customer: "a.b"), "job.customer"), (JobEnvelope(messageID: "j", customer: "a*"), "job.customer"),
+        (JobEnvelope(messageID: "j", customer: String(repeating: "x", count: 65)), "job.customer"),
+        (JobEnvelope(messageID: "j", contentEncoding: "gzip", customer: "acme"), "content_encoding"),
+        (JobEnvelope(messageID: "j", correlationID: "a\nb", customer: "acme"), "correlation_id"),
+        (JobEnvelope(messageID: "j", customer: "acme", traceparent: "a\rb"), "traceparent"),
+        (JobEnvelope(messageID: "j", customer: "acme", mistypedHeader: "x-profile"), "x-profile"),
+    ])
+    func refusedEnvelopes(envelope: JobEnvelope, field: String) {
+        do throws(InvalidJob) {
+            _ = try Self.parse(#"{"model":"gpt",\#(Self.messages)}"#, envelope)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.field == field)
+        }
+    }
+
+    @Test func limits() {
+        let long = #"{"model":"gpt",\#(Self.messages),"x":"\#(String(repeating: "a", count: 5_000))"}"#
+        #expect(throws: InvalidJob.self) { try Self.parse(long, JobEnvelope(messageID: "j", customer: "acme")) }
+        let deep = #"{"model":"gpt",\#(Self.messages),"x":\#(String(repeating: "[", count: 128))\#(String(repeating: "]", count: 128))}"#
+        #expect(throws: InvalidJob.self) { try Self.parse(deep, JobEnvelope(messageID: "j", customer: "acme")) }
+        #expect(throws: InvalidJob.self) {
+            try JobParser(rules: Self.rules).parse(body: [0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D], envelope: JobEnvelope())
+        }
+    }
+
+    @Test func customerFromTheBrokersUser() throws {
+        var rules = Self.rules
+        rules.customerSource = .userID
+        let body = #"{"model":"gpt",\#(Self.messages)}"#
+        #expect(try Self.parse(body, JobEnvelope(messageID: "j", userID: "acme"), rules: rules).customer == "acme")
+        #expect(throws: InvalidJob.self) { try Self.parse(body, JobEnvelope(messageID: "j"), rules: rules) }
+        #expect(throws: InvalidJob.self) {
+            try Self.parse(body, JobEnvelope(messageID: "j", userID: "acme", customer: "rival"), rules: rules)
+        }
+        let republished = JobEnvelope(messageID: "j", userID: "worker", verifiedCustomer: "acme")
+        #expect(try Self.parse(body, republished, rules: rules).customer == "acme")
+    }
+
+    @Test func aForbiddenReplyQueueHasACodeOfItsOwn() {
+        do throws(InvalidJob) {
+            _ = try Self.parse(
+                #"{"model":"gpt",\#(Self.messages)}"#,
+                JobEnvelope(messageID: "j", replyTo: "chat.reply.rival", customer: "acme"))
+            Issue.record("accepted")
+        } catch {
+            #expect(error.code == "reply_queue_forbidden")
+            #expect(error.replyTo == "chat.reply.acme", "answered on the customer's own queue only")
+        }
+    }
+
+    @Test(arguments: [
+        ("chat.reply.acme", true), ("chat.reply.acme.web", true), ("chat.reply.acme.a.b", true), ("chat.reply.acme2", false),
+        ("chat.reply.acm", false), ("chat.reply.", false), ("xchat.reply.acme", false), ("amq.rabbitmq.reply-to.x", true),
+        ("amq.rabbitmq.reply-to", false), ("", false),
+    ])
+    func replyPatterns(queue: String, isAllowed: Bool) {
+        #expect(ReplyRules().allows(queue, for: "acme") == isAllowed)
+    }
+
+    @Test func starsMatchAnyRun() {
+        let rules = ReplyRules(allow: ["a*{customer}*z"], allowsDirectReplyTo: false)
+        #expect(rules.allows("a-acme-z", for: "acme"))
+        #expect(rules.allows("aacmez", for: "acme"))
+        #expect(!rules.allows("a-acm-z", for: "acme"))
+        #expect(!rules.allows("amq.rabbitmq.reply-to.x", for: "acme"))
+    }
+}

@@ -1,0 +1,94 @@
+import AMQP
+import ChatModel
+import Testing
+
+@testable import JobRunner
+
+@Suite struct RepublicationTests {
+    static func delivery(_ headers: FieldTable, userID: String? = nil) -> Delivery {
+        Delivery(
+            tag: DeliveryTag(generation: 1, value: 1), queue: "chat.jobs", redelivered: false, exchange: "",
+            routingKey: "chat.jobs",
+            properties: MessageProperties(
+                headers: headers, correlationID: "c", replyTo: "r", expiration: "1000", messageID: "j", userID: userID),
+            body: [1, 2, 3])
+    }
+
+    @Test func whatTheBrokerCountedStaysBehind() {
+        let delivery = Self.delivery([
+            "x-death": .array([]), "x-first-death-queue": .string("q"), "x-first-death-reason": .string("expired"),
+            "x-first-death-exchange": .string(""), "x-delivery-count": .int(3), "x-customer": .string("acme"),
+            "mine": .string("kept"),
+        ])
+        let properties = Republication.properties(of: delivery, customer: "acme", workerUser: "worker")
+        #expect(properties.userID == "worker")
+        #expect(properties.expiration == nil)
+        #expect(properties.isPersistent)
+        #expect(properties.correlationID == "c" && properties.replyTo == "r" && properties.messageID == "j")
+        let headers: FieldTable = [
+            "x-customer": .string("acme"), "mine": .string("kept"), "x-republished": .int(1),
+            "x-verified-customer": .string("acme"),
+        ]
+        #expect(properties.headers == headers)
+    }
+
+    @Test func theCountGrowsAndABackendCannotForgeIt() {
+        let forged = Self.delivery(["x-republished": .int(1_000)], userID: "backend")
+        #expect(Republication.count(of: forged, workerUser: "worker") == 0)
+        let own = Self.delivery(["x-republished": .int(4), "x-delivery-count": .int(2)], userID: "worker")
+        #expect(Republication.attempt(of: own, workerUser: "worker").value == 4_002_001)
+        let next = Republication.properties(of: own, customer: nil, workerUser: "worker")
+        #expect(next.headers.integer("x-republished") == 5)
+    }
+
+    @Test func aVerifiedCustomerIsBelievedFromWorkersOnly() {
+        let headers: FieldTable = ["x-verified-customer": .string("acme"), "x-customer": .string("acme")]
+        #expect(JobEnvelope(Self.delivery(headers, userID: "worker"), workerUser: "worker").verifiedCustomer == "acme")
+        #expect(JobEnvelope(Self.delivery(headers, userID: "rival"), workerUser: "worker").verifiedCustomer == nil)
+        #expect(JobEnvelope(Self.delivery(headers), workerUser: "worker").verifiedCustomer == nil)
+    }
+
+    @Test func aMistypedHeaderIsNamed() {
+        let envelope = JobEnvelope(Self.delivery(["x-profile": .int(3)]), workerUser: "worker")
+        #expect(envelope.mistypedHeader == "x-profile")
+    }
+
+    @Test func topologyNamesAndArguments() {
+        let topology = TopologyPlan(jobRetryTiers: [5], webhookRetryTiers: [7]).topology
+        let names = Set(topology.queues.map(\.name))
+        #expect(
+            names == [
+                "chat.jobs", "chat.jobs.high", "chat.jobs.low", "chat.jobs.suspect", "chat.jobs.failed", "chat.webhooks",
+                "chat.dead", "chat.control", "chat.journal", "chat.jobs.retry.5", "chat.webhooks.retry.7",
+            ])
+        let jobs = topology.queues.first { $0.name == "chat.jobs" }?.arguments
+        #expect(jobs?.string("x-queue-type") == "quorum")
+        #expect(jobs?.integer("x-delivery-limit") == 50)
+        #expect(jobs?.string("x-dead-letter-strategy") == "at-least-once")
+        #expect(jobs?.string("x-overflow") == "reject-publish")
+    }
+}
+
+@Suite struct FIFOTests {
+    @Test func orderIsKeptOverGrowthAndCompaction() {
+        var queue = FIFO<Int>()
+        var next = 0
+        var expected = 0
+        for round in 0..<5_000 {
+            for _ in 0..<(round % 5) {
+                queue.append(next)
+                next += 1
+            }
+            for _ in 0..<(round % 4) {
+                guard let element = queue.popFirst() else { break }
+                #expect(element == expected)
+                expected += 1
+            }
+        }
+        #expect(queue.count == next - expected)
+        queue.prepend(contentsOf: [-2, -1])
+        #expect(queue.popFirst() == -2)
+        #expect(queue.popFirst() == -1)
+        #expect(queue.popFirst() == expected)
+    }
+}
