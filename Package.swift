@@ -13,6 +13,7 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -28,7 +29,7 @@ let layers: [Target] = [
     .target(name: "AMQP", dependencies: ["CRabbitMQ", logging], swiftSettings: strict),
     .target(
         name: "Gateway",
-        dependencies: ["ChatModel", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, logging],
+        dependencies: ["ChatModel", nioCore, nioPosix, nioHTTP1, nioTLS, nioWebSocket, nioSSL, logging],
         swiftSettings: strict),
     .target(
         name: "Webhooks",
@@ -64,10 +65,14 @@ let tests: [Target] = [
     .testTarget(name: "ChatModelTests", dependencies: ["ChatModel", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "AMQPTests", dependencies: ["AMQP", "TestSupport"], swiftSettings: strict),
     .testTarget(
-        name: "GatewayTests", dependencies: ["Gateway", "TestSupport", nioEmbedded], swiftSettings: strict),
+        name: "GatewayTests",
+        dependencies: ["ChatModel", "Gateway", "TestSupport", nioCore, nioPosix, nioEmbedded, nioSSL, logging],
+        swiftSettings: strict),
     .testTarget(
         name: "WebhooksTests", dependencies: ["Webhooks", "TestSupport", nioEmbedded], swiftSettings: strict),
-    .testTarget(name: "JobRunnerTests", dependencies: ["JobRunner", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+        name: "JobRunnerTests", dependencies: ["ChatModel", "AMQP", "Gateway", "JobRunner", "TestSupport"],
+        swiftSettings: strict),
     .testTarget(name: "WorkerServiceTests", dependencies: ["WorkerService", "TestSupport"], swiftSettings: strict),
     .testTarget(
         name: "GatewaySimulatorTests",
@@ -78,7 +83,11 @@ let tests: [Target] = [
         exclude: ["Samples"], swiftSettings: strict),
     .testTarget(
         name: "EndToEndTests",
-        dependencies: ["WorkerService", "GatewaySimulator", "TestSupport"], swiftSettings: strict),
+        dependencies: [
+            "ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", "WorkerService", "GatewaySimulator", "TestSupport",
+            nioPosix, crypto, logging,
+        ],
+        swiftSettings: strict),
 ]
 
 let package = Package(

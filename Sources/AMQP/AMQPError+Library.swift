@@ -44,8 +44,10 @@ extension AMQPError {
         case AMQP_STATUS_TIMEOUT.rawValue:
             return AMQPError(.unreachable, "\(place) did not accept a connection within \(configuration.timeout)")
         default:
+            // librabbitmq connects without blocking and keeps the reason to itself: errno is EINPROGRESS then.
             let reason =
-                errno != 0 ? String(cString: strerror(errno)) : String(cString: amqp_error_string2(status))
+                errno == 0 || errno == EINPROGRESS
+                ? "connection refused, or no route to the host" : String(cString: strerror(errno))
             return AMQPError(.unreachable, "\(place) cannot be reached: \(reason)")
         }
     }

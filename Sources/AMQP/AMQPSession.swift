@@ -5,6 +5,8 @@ internal import CRabbitMQ
 ///
 /// A channel error (404, 406, ...) is thrown by the call that caused it; the session then opens a new channel, so that
 /// the next call works. Consumers of the old channel are gone.
+///
+/// Heartbeats run only inside calls: a session that is not called for two heartbeats is closed by the broker.
 public final class AMQPSession {
     /// What `declareQueue` and `inspectQueue` tell.
     public struct QueueStatus: Sendable, Equatable {
@@ -181,11 +183,11 @@ public final class AMQPSession {
     /// A delivery that came before the channel was opened anew is ignored.
     public func acknowledge(_ delivery: Delivery) throws(AMQPError) {
         guard delivery.tag.generation == generation else { return }
-        try link.acknowledge(delivery.tag.value, multiple: false)
+        try link.watched { () throws(AMQPError) in try link.acknowledge(delivery.tag.value, multiple: false) }
     }
 
     public func reject(_ delivery: Delivery, requeue: Bool) throws(AMQPError) {
         guard delivery.tag.generation == generation else { return }
-        try link.reject(delivery.tag.value, requeue: requeue)
+        try link.watched { () throws(AMQPError) in try link.reject(delivery.tag.value, requeue: requeue) }
     }
 }

@@ -28,6 +28,8 @@ struct AckBatcher {
 
     init(generation: UInt64) { self.generation = generation }
 
+    /// Tags kept in memory.
+    var rememberedTags: Int { order.count - front }
     /// Deliveries that are not settled.
     var outstanding: Int { marks.count - acknowledged.count }
 

@@ -16,6 +16,7 @@ final class BrokerLink {
     private let ticket: Watchdog.Ticket?
     /// The socket or the protocol state is broken: nothing may be sent any more.
     private var isBroken = false
+    private var isChannelOpen = false
 
     private init(
         state: amqp_connection_state_t, address: AMQPConfiguration.Address, configuration: AMQPConfiguration
@@ -74,17 +75,21 @@ final class BrokerLink {
     /// at most the configured timeout.
     func close() {
         guard !isBroken else { return }
-        enter()
+        enterWaiting()
         defer { leave() }
         isBroken = true
-        let reply = amqp_channel_close(state, Self.channel, AMQP_REPLY_SUCCESS)
-        guard reply.reply_type == AMQP_RESPONSE_NORMAL else { return }
+        if isChannelOpen {
+            let reply = amqp_channel_close(state, Self.channel, AMQP_REPLY_SUCCESS)
+            guard reply.reply_type == AMQP_RESPONSE_NORMAL else { return }
+        }
+        enterWaiting()
         _ = amqp_connection_close(state, AMQP_REPLY_SUCCESS)
     }
 
     func openChannel() throws(AMQPError) {
         _ = amqp_channel_open(state, Self.channel)
         try checkReply("open a channel")
+        isChannelOpen = true
     }
 
     private func setSocketOptions() {
@@ -164,8 +169,11 @@ final class BrokerLink {
     func enter(now: UInt64 = Monotonic.now()) { ticket?.enter(now: now) }
     func leave() { ticket?.leave() }
 
+    /// The same before a call that may wait for the broker's answer, which has the configured time.
+    private func enterWaiting() { enter(now: Monotonic.now() &+ configuration.timeout.clampedNanoseconds) }
+
     func watched<Result>(_ body: () throws(AMQPError) -> Result) throws(AMQPError) -> Result {
-        enter()
+        enterWaiting()
         defer { leave() }
         return try body()
     }
@@ -181,6 +189,8 @@ final class BrokerLink {
 
     /// Checks what the last synchronous method was answered with.
     func checkReply(_ what: @autoclosure () -> String) throws(AMQPError) {
+        // Answered: the next call has its own time.
+        enterWaiting()
         let reply = amqp_get_rpc_reply(state)
         guard reply.reply_type != AMQP_RESPONSE_NORMAL else { return }
         let error = AMQPError.reply(reply, what(), address: address)
@@ -196,6 +206,7 @@ final class BrokerLink {
     }
 
     func confirmChannelClose() {
+        isChannelOpen = false
         var method = amqp_channel_close_ok_t()
         _ = amqp_send_method(state, Self.channel, MethodID.channelCloseOk, &method)
     }

@@ -43,7 +43,7 @@ public final class ConsumerConnection: Sendable {
     /// lost. Deliveries may still arrive meanwhile; acks still work afterwards. A connection that is lost after
     /// this is not opened again.
     public func stopConsuming() async {
-        await mailbox.stopConsuming()
+        if thread.isStarted { await mailbox.stopConsuming() }
     }
 
     /// Sends the acks that are pending, closes channel and connection, and ends the thread.

@@ -64,9 +64,7 @@ final class ConsumerLoop {
         }
         let link: BrokerLink
         do throws(AMQPError) {
-            link = try BrokerLink.open(
-                configuration: configuration, address: configuration.addresses[index], role: "consumer")
-            try prepare(link)
+            link = try open(configuration.addresses[index])
         } catch {
             let wait = backoff.wait(random: .random(in: 0..<1))
             logger.warning("amqp connection failed", metadata: metadata(error))
@@ -81,7 +79,6 @@ final class ConsumerLoop {
             link.close()
             return nil
         } catch {
-            // Stays with what was reported: a connection.close by the broker has its reply sent already.
             backoff.closed(after: .nanoseconds(Int64(clamping: Monotonic.now() - opened)))
             if error.code == .channelClosed { link.close() }
             logger.warning("amqp connection lost", metadata: metadata(error))
@@ -93,6 +90,17 @@ final class ConsumerLoop {
 
     private func metadata(_ error: AMQPError) -> Logger.Metadata {
         ["amqp.role": "consumer", "error": "\(error)"]
+    }
+
+    private func open(_ address: AMQPConfiguration.Address) throws(AMQPError) -> BrokerLink {
+        let link = try BrokerLink.open(configuration: configuration, address: address, role: "consumer")
+        do throws(AMQPError) {
+            try prepare(link)
+        } catch {
+            link.close()
+            throw error
+        }
+        return link
     }
 
     private func prepare(_ link: BrokerLink) throws(AMQPError) {

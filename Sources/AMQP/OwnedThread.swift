@@ -16,14 +16,20 @@ final class OwnedThread: Sendable {
 
     private let state = Mutex(State())
 
-    /// Runs `body` on a new thread. A second call does nothing.
-    func start(name: String, body: @escaping @Sendable () -> Void) throws(AMQPError) {
+    var isStarted: Bool { state.withLock { $0.handle != nil || $0.isFinished } }
+
+    /// Runs `body` on a new thread. A second call does nothing. A detached thread cannot be joined: `join` returns at
+    /// once.
+    func start(
+        name: String, isDetached: Bool = false, body: @escaping @Sendable () -> Void
+    ) throws(AMQPError) {
         let failed = state.withLock { state -> Int32 in
             guard state.handle == nil, !state.isFinished else { return 0 }
             var attributes = pthread_attr_t()
             pthread_attr_init(&attributes)
             defer { pthread_attr_destroy(&attributes) }
             pthread_attr_setstacksize(&attributes, Self.stackSize)
+            if isDetached { pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED)) }
             let task = Unmanaged.passRetained(
                 ThreadTask {
                     chat_worker_name_thread(name)
@@ -38,7 +44,7 @@ final class OwnedThread: Sendable {
                     Unmanaged<ThreadTask>.fromOpaque(argument).takeRetainedValue().body()
                     return nil
                 }, task.toOpaque())
-            if result == 0 { state.handle = handle } else { task.release() }
+            if result != 0 { task.release() } else if !isDetached { state.handle = handle }
             return result
         }
         if failed != 0 {

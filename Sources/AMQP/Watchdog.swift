@@ -60,7 +60,7 @@ final class Watchdog: Sendable {
     /// The thread ends when nothing is left to watch.
     private func startThread() {
         do throws(AMQPError) {
-            try OwnedThread().start(name: "amqp-watchdog") {
+            try OwnedThread().start(name: "amqp-watchdog", isDetached: true) {
                 while self.look() { usleep(Self.interval) }
             }
         } catch {

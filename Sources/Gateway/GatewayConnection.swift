@@ -1,4 +1,3 @@
-import ChatModel
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -21,8 +20,6 @@ final class GatewayConnection: ChannelDuplexHandler {
 
     /// How long a gateway may take to close after the close frames.
     static let closeTime = TimeAmount.seconds(1)
-    /// A buffer over this size is given back once it is empty.
-    private static let keptCapacity = 4096
 
     let owner: GatewayLoop
     let model: String
@@ -35,16 +32,16 @@ final class GatewayConnection: ChannelDuplexHandler {
     var assembler: WebSocketMessageAssembler
 
     private var channel: (any Channel)?
-    private var context: ChannelHandlerContext?
+    private(set) var context: ChannelHandlerContext?
     private var upgradeHandler: GatewayUpgradeHandler?
     private var closeTimer: LoopTimer?
     /// Bytes that are no whole frame yet, or that came while reading was paused.
-    private var pending = ByteBuffer()
-    private var isConsuming = false
+    var pending = ByteBuffer()
+    var isConsuming = false
     private var isReadHeld = false
-    private var isInputClosed = false
+    private(set) var isInputClosed = false
     /// The payload of a ping to be answered when the socket takes bytes again.
-    private var heldPing: [UInt8]?
+    var heldPing: [UInt8]?
 
     init(owner: GatewayLoop, model: String, stream: GatewayStream, now: NIODeadline) {
         self.owner = owner
@@ -60,9 +57,9 @@ final class GatewayConnection: ChannelDuplexHandler {
 
     func connect(traceparent: String?) {
         let configuration = owner.configuration
-        // Reading starts when the pipeline is complete.
+        // The stream's own deadline comes first. Reading starts when the pipeline is complete.
         let bootstrap = ClientBootstrap(group: owner.eventLoop)
-            .connectTimeout(TimeAmount(bounded: configuration.connectTimeout))
+            .connectTimeout(TimeAmount(bounded: configuration.connectTimeout) + .seconds(1))
             .channelOption(.autoRead, value: false)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
@@ -209,14 +206,15 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     private func channelClosed() {
-        let wasOpened = requests > 0
-        phase = .closed
-        closeTimer?.invalidate()
-        closeTimer = nil
         context = nil
         channel = nil
         upgradeHandler = nil
-        if wasOpened { owner.connectionClosed() }
+        if requests > 0 { owner.connectionClosed() }
+        // A paused stream still has to be handed what came before the end; its release does the rest.
+        guard stream == nil else { return }
+        phase = .closed
+        closeTimer?.invalidate()
+        closeTimer = nil
         owner.forget(self)
     }
 
@@ -233,25 +231,6 @@ final class GatewayConnection: ChannelDuplexHandler {
         } else {
             context.read()
         }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = unwrapInboundIn(data)
-        switch phase {
-        case .open, .closing(isReading: true): break
-        case .settingUp:
-            pending.writeBuffer(&bytes)
-            return
-        case .closing, .closed: return
-        }
-        guard !isConsuming, pending.readableBytes == 0 else {
-            pending.writeBuffer(&bytes)
-            if !isConsuming { consumePending() }
-            return
-        }
-        consume(&bytes)
-        keep(bytes)
-        if isInputClosed { inputEnded() }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -271,137 +250,9 @@ final class GatewayConnection: ChannelDuplexHandler {
         context.fireChannelWritabilityChanged()
     }
 
-    // MARK: Reading
-
     private func releaseRead() {
         guard isReadHeld else { return }
         isReadHeld = false
         context?.read()
-    }
-
-    private func consumePending() {
-        guard !isConsuming else { return }
-        if pending.readableBytes > 0 {
-            var bytes = ByteBuffer()
-            swap(&bytes, &pending)
-            consume(&bytes)
-            keep(bytes)
-        }
-        if isInputClosed { inputEnded() }
-    }
-
-    /// Stores what was not consumed, before anything that arrived meanwhile.
-    private func keep(_ bytes: ByteBuffer) {
-        var rest = bytes
-        guard phase == .open || phase == .closing(isReading: true) else {
-            pending = ByteBuffer()
-            return
-        }
-        if rest.readableBytes == 0, pending.readableBytes == 0 {
-            // A received buffer is left to the channel, which uses it for the next read.
-            if pending.capacity > Self.keptCapacity { pending = ByteBuffer() }
-            return
-        }
-        if pending.readableBytes == 0 {
-            pending.clear()
-            pending.writeBuffer(&rest)
-        } else {
-            var all = ByteBuffer()
-            all.writeBuffer(&rest)
-            all.writeBuffer(&pending)
-            pending = all
-        }
-    }
-
-    /// Takes frames off the front of `bytes` until one is incomplete, reading is paused, or the connection is done for.
-    private func consume(_ bytes: inout ByteBuffer) {
-        isConsuming = true
-        defer { isConsuming = false }
-        while bytes.readableBytes > 0 {
-            switch phase {
-            case .open where stream?.isPaused == true: return
-            case .open, .closing(isReading: true): break
-            case .settingUp, .closing, .closed: return
-            }
-            let used = bytes.withUnsafeReadableBytes { input in
-                switch assembler.next(input) {
-                case .needsMore: return 0
-                case .frame(let size, let event):
-                    handle(event, in: input)
-                    return size
-                }
-            }
-            guard used > 0 else { return }
-            bytes.moveReaderIndex(forwardBy: used)
-        }
-    }
-
-    private func handle(_ event: WebSocketMessageAssembler.Event, in input: UnsafeRawBufferPointer) {
-        if case .closing = phase {
-            switch event {
-            case .close, .fault: abort()
-            case .assembledMessage: assembler.discardAssembled()
-            case .fragment, .message, .ping, .pong: break
-            }
-            return
-        }
-        switch event {
-        case .message(let range): received(UnsafeRawBufferPointer(rebasing: input[range]))
-        case .assembledMessage:
-            // The local copy of the handle keeps the bytes while the handler looks at them.
-            let message = assembler.assembled
-            message.withUnsafeReadableBytes { received($0) }
-            assembler.discardAssembled()
-        case .fragment:
-            if stream == nil { unexpectedData() }
-        case .ping(let range): pong(UnsafeRawBufferPointer(rebasing: input[range]))
-        case .pong: break
-        case .close(let code):
-            let stream = stream
-            close(code: code)
-            if let stream { stream.connectionClosed(code: code) } else { owner.dropIdle(self) }
-        case .fault(let fault):
-            if let stream {
-                stream.connectionFaulted(fault)
-            } else {
-                owner.dropIdle(self)
-                close(code: fault.closeCode)
-            }
-        }
-    }
-
-    private func received(_ message: UnsafeRawBufferPointer) {
-        if let stream { return stream.received(message, on: self) }
-        // After usage or silence a `[DONE]` may still come; nothing else has any business on an idle connection.
-        if case .done = FrameScanner.scan(message), identity.takeLateDone() { return }
-        unexpectedData()
-    }
-
-    private func unexpectedData() {
-        owner.countUnexpectedData()
-        owner.dropIdle(self)
-        close(code: 1002)
-    }
-
-    /// Answers a ping. Where the gateway does not read its pongs, only the last ping is kept (RFC 6455, section 5.5.3).
-    private func pong(_ payload: UnsafeRawBufferPointer) {
-        guard let context else { return }
-        guard context.channel.isWritable else {
-            heldPing = Array(payload)
-            return
-        }
-        let frame = WebSocketOutput.frame(.pong, payload: payload, allocator: context.channel.allocator)
-        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
-    }
-
-    /// End of file. What came before it and is held back is handed out first, once the stream reads again.
-    private func inputEnded() {
-        guard phase != .settingUp else { return }
-        if let stream {
-            guard !(stream.isPaused && pending.readableBytes > 0), !isConsuming else { return }
-            stream.connectionLost()
-        } else {
-            owner.dropIdle(self)
-        }
     }
 }

@@ -26,7 +26,7 @@ struct UpstreamError: Equatable {
         func text(_ value: JSONValue?) -> String? { Self.clean(value, hiding: secret) }
 
         code = text(inner["code"]) ?? text(document["code"])
-        type = text(inner["type"]) ?? (text(document["type"]).flatMap { $0 == "error" ? nil : $0 })
+        type = [inner, document].lazy.compactMap { text($0["type"]) }.first { $0 != "error" }
         param = text(inner["param"])
         status =
             Self.status(document["status"]) ?? Self.status(inner["status"]) ?? Self.status(inner["code"])

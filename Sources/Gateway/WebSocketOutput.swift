@@ -29,7 +29,9 @@ enum WebSocketOutput {
     }
 
     static func close(code: UInt16?, allocator: ByteBufferAllocator) -> ByteBuffer {
-        guard let code else { return frame(.close, payload: UnsafeRawBufferPointer(start: nil, count: 0), allocator: allocator) }
+        guard let code else {
+            return frame(.close, payload: UnsafeRawBufferPointer(start: nil, count: 0), allocator: allocator)
+        }
         return withUnsafeBytes(of: code.bigEndian) { frame(.close, payload: $0, allocator: allocator) }
     }
 

@@ -56,7 +56,7 @@ import TestSupport
     @Test(arguments: [
         ("[DONE]", ScanResult.done), (" [DONE] ", .done), (#"{"error":{"message":"m"}}"#, .error), (#"{"type":"error","code":1}"#, .error),
         (#"{"type":"error","status":429,"error":{}}"#, .error), (#"{"a":1}"#, .other), ("{}", .other), ("[1]", .other),
-        ("3", .other), (#"{"error":null}"#, .other), (#"{"usage":null}"#, .other),
+        ("3", .other), (#"{"error":null}"#, .other), (#"{"usage":null}"#, .other), (#"{"object":"chat.completion","choices":[]}"#, .other),
     ])
     func otherKinds(text: String, result: ScanResult) { #expect(Self.scan(text) == result) }
 

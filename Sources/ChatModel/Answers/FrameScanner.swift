@@ -28,7 +28,7 @@ public enum FrameScanner {
             try message.read(&cursor)
             try cursor.expectEnd()
             if message.isError { return .error }
-            guard message.hasChoicesKey || !message.chunk.usage.isEmpty else { return .other }
+            guard !message.isWhole, message.hasChoicesKey || !message.chunk.usage.isEmpty else { return .other }
             return .chunk(message.chunk)
         } catch {
             return .invalid(error)
@@ -39,6 +39,7 @@ public enum FrameScanner {
     private struct Message {
         var chunk = ScannedChunk()
         var isError = false
+        var isWhole = false
         var hasChoicesKey = false
 
         @inline(__always)
@@ -73,7 +74,8 @@ public enum FrameScanner {
                 let value = try cursor.skipValue(depth: maximumDepth)
                 if cursor.equals(value, "\"error\"") { isError = true } else { chunk.isPlain = false }
             case 6 where cursor.equals(key, "object"):
-                _ = try cursor.skipValue(depth: maximumDepth)
+                // A whole answer in one message is no chunk: the gateway has ignored `stream`.
+                isWhole = cursor.equals(try cursor.skipValue(depth: maximumDepth), "\"chat.completion\"")
             case 7 where cursor.equals(key, "created"):
                 try FrameScanner.once(&chunk.created, "created", &cursor) { c throws(JSONError) in try c.number() }
             case 7 where cursor.equals(key, "choices"):

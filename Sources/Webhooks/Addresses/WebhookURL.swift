@@ -73,6 +73,10 @@ extension WebhookURL {
         self.scheme = scheme
         self.host = try Self.host(host)
         self.port = try port.map { digits throws(Problem) in try Self.port(digits) } ?? scheme.defaultPort
+        // Brackets belong to IPv6 hosts only; elsewhere some parsers encode the whole query anew.
+        guard !rest[end...].contains(where: { $0 == UInt8(ascii: "[") || $0 == UInt8(ascii: "]") }) else {
+            throw .forbiddenCharacter
+        }
         let path = String(decoding: rest[end...], as: UTF8.self)
         self.pathAndQuery = path.hasPrefix("/") ? path : "/" + path
     }

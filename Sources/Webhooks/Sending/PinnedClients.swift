@@ -1,5 +1,6 @@
 internal import AsyncHTTPClient
 internal import NIOCore
+internal import NIOSSL
 internal import Synchronization
 
 /// HTTP clients, each of which connects one host to one vetted address, and to no other.
@@ -34,11 +35,15 @@ final class PinnedClients: Sendable {
     private let state = Mutex(State())
     private let group: any EventLoopGroup
     private let configuration: HTTPClient.Configuration
+    private let maximumAnswerSize: Int
 
-    /// - Parameter configuration: of every client; `dnsOverride` and the initializers are set here.
-    init(group: any EventLoopGroup, configuration: HTTPClient.Configuration) {
+    /// - Parameters:
+    ///   - configuration: of every client; `dnsOverride` and the initializers are set here.
+    ///   - maximumAnswerSize: bytes of an HTTP/1 answer, headers included, after which the connection is closed.
+    init(group: any EventLoopGroup, configuration: HTTPClient.Configuration, maximumAnswerSize: Int) {
         self.group = group
         self.configuration = configuration
+        self.maximumAnswerSize = maximumAnswerSize
     }
 
     /// `nil` after `shutdown()`. Every client that was acquired has to be released.
@@ -92,15 +97,40 @@ final class PinnedClients: Sendable {
         var configuration = self.configuration
         let address = "\(key.address)"
         if key.host != address { configuration.dnsOverride = [key.host: address] }
-        let check: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
-            if let peer = channel.remoteAddress.flatMap({ IPAddress($0) }), peer == key.address {
-                return channel.eventLoop.makeSucceededVoidFuture()
+        let limit = self.maximumAnswerSize
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            Self.check(channel, key).flatMapThrowing {
+                let limiter = AnswerSizeLimiter(maximumSize: limit)
+                let pipeline = channel.pipeline.syncOperations
+                if let tls = try? pipeline.handler(type: NIOSSLClientHandler.self) {
+                    try pipeline.addHandler(limiter, position: .after(tls))
+                } else {
+                    try pipeline.addHandler(limiter, position: .first)
+                }
             }
-            channel.eventLoop.execute { channel.close(promise: nil) }
-            return channel.eventLoop.makeFailedFuture(PostFailure.UnvettedPeer())
         }
-        configuration.http1_1ConnectionDebugInitializer = check
-        configuration.http2ConnectionDebugInitializer = check
+        configuration.http2ConnectionDebugInitializer = { channel in Self.check(channel, key) }
         return HTTPClient(eventLoopGroupProvider: .shared(self.group), configuration: configuration)
+    }
+
+    /// Fails, and closes the connection, where its peer is not the address that was vetted, or not the host by its
+    /// certificate. Before a byte of a request.
+    private static func check(_ channel: any Channel, _ key: Key) -> EventLoopFuture<Void> {
+        channel.eventLoop.submit {
+            do {
+                guard let peer = channel.remoteAddress.flatMap({ IPAddress($0) }), peer == key.address else {
+                    throw PostFailure.UnvettedPeer()
+                }
+                let tls = try? channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
+                guard let tls, key.host != "\(key.address)" else { return }
+                guard let certificate = tls.peerCertificate,
+                    ServerIdentity.certificate(certificate, isFor: key.host)
+                else { throw ServerIdentity.NameMismatch() }
+            } catch {
+                // The client forgets a connection whose initializer fails, and does not close it.
+                channel.eventLoop.execute { channel.close(promise: nil) }
+                throw error
+            }
+        }
     }
 }

@@ -17,6 +17,10 @@ enum PostFailure {
         switch error {
         case let error as HTTPClientError:
             return (self.kind(error), self.oneLine(error.shortDescription))
+        case is AnswerSizeLimiter.AnswerTooLong:
+            return (.invalidResponse, "the answer is too long")
+        case is ServerIdentity.NameMismatch:
+            return (.tls, "the certificate is not for this name")
         case is UnvettedPeer:
             return (.refused, "the connection's peer is not the address that was vetted")
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:

@@ -16,11 +16,15 @@ enum TrustedCertificates {
             guard !certificates.isEmpty else { throw NIOSSLError.failedToLoadCertificate }
             return .certificates(certificates)
         }
+        return Self.system
+    }
+
+    private static let system: NIOSSLTrustRoots = {
         for path in Self.systemBundles {
             if let certificates = try? NIOSSLCertificate.fromPEMFile(path), !certificates.isEmpty {
                 return .certificates(certificates)
             }
         }
         return .default
-    }
+    }()
 }

@@ -23,6 +23,9 @@ public final class WebhookSender: Sendable {
     /// As many of a name's addresses are tried at most.
     private static let maximumAddresses = 4
 
+    /// For headers, and for what one turn of an event loop may read of a body before it is cut.
+    private static let answerMargin = 1_048_576
+
     /// - Parameters:
     ///   - eventLoopGroup: for the connections; `nil` makes two threads of its own, so that posting does not delay
     ///     anything that runs on the caller's.
@@ -67,7 +70,9 @@ public final class WebhookSender: Sendable {
             self.systemResolver = systemResolver
         }
         self.policy = WebhookPolicy(configuration: configuration)
-        self.clients = PinnedClients(group: group, configuration: http)
+        self.clients = PinnedClients(
+            group: group, configuration: http,
+            maximumAnswerSize: max(0, min(configuration.maximumResponseSize, .max / 2)) + Self.answerMargin)
         self.logger = logger
         self.wallClock = wallClock ?? WallClock.milliseconds
     }
@@ -190,8 +195,9 @@ public final class WebhookSender: Sendable {
         }
         let request = try HTTPClient.Request(
             url: resolved.url.text, method: .POST, headers: headers, body: .byteBuffer(ByteBuffer(bytes: task.body)))
-        // The client parses the text again: it has to find what was judged.
-        guard request.host == Self.clientHost(resolved.url) || request.host == resolved.url.hostText,
+        // The client parses the text again: it has to find what was judged, and must not encode anything anew.
+        guard request.url.absoluteString == resolved.url.text,
+            request.host == Self.clientHost(resolved.url) || request.host == resolved.url.hostText,
             request.port == resolved.url.port, request.scheme == resolved.url.scheme.rawValue
         else { throw HTTPClientError.invalidURL }
         return request

@@ -2,6 +2,10 @@
 /// by strings, comments, arrays over lines and inline tables.
 struct TOMLKeyScanner {
     private(set) var lines: [[String]: Int] = [:]
+    /// The first place at which the parser would abort the process instead of telling an error.
+    private(set) var obstacle: Obstacle?
+    /// Where the pair or header that is being scanned begins.
+    private var statement = 0
     private let bytes: [UInt8]
     private var index = 0
     private var line = 1
@@ -9,11 +13,21 @@ struct TOMLKeyScanner {
     private var table: [String] = []
     /// Elements so far of each array of tables.
     private var elements: [[String]: Int] = [:]
+
+    struct Obstacle: Equatable {
+        var line: Int
+        /// Bytes before its statement; they can be given to the parser.
+        var offset: Int
+        var message: String
+    }
+
     /// The parser allows nesting of its own; this bounds the recursion here.
     private static let deepest = 256
 
     init(_ text: String) {
         bytes = Array(text.utf8)
+        // A byte order mark is no part of the first key.
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { index = 3 }
     }
 
     mutating func scan() {
@@ -21,6 +35,7 @@ struct TOMLKeyScanner {
             skipBlank(overLines: true)
             guard let byte = peek() else { return }
             let before = index
+            statement = index
             if byte == UInt8(ascii: "[") { scanHeader() } else { scanPair(under: table, depth: 0) }
             skipToLineEnd(from: before)
         }
@@ -33,6 +48,10 @@ struct TOMLKeyScanner {
         let isElement = peek() == UInt8(ascii: "[")
         if isElement { index += 1 }
         let start = line
+        skip { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        if let byte = peek(), !Self.beginsName(byte) {
+            stumble("a table's name is letters, digits, _ and -, or stands in quotes")
+        }
         let keys = scanKeys()
         guard !keys.isEmpty else { return }
         var path: [String] = []
@@ -93,6 +112,9 @@ struct TOMLKeyScanner {
                 continue
             }
             let before = index
+            if byte < 0x20 || byte >= 0x7F || byte == UInt8(ascii: "}") {
+                stumble("expected a value or ] in this list")
+            }
             let inner = path + ["[\(element)]"]
             note(inner, at: line)
             scanValue(at: inner, depth: depth)
@@ -115,6 +137,10 @@ struct TOMLKeyScanner {
             if byte == UInt8(ascii: ",") { index += 1 } else { scanPair(under: path, depth: depth) }
             if index == before { index += 1 }
         }
+    }
+
+    private mutating func stumble(_ message: String) {
+        if obstacle == nil { obstacle = Obstacle(line: line, offset: statement, message: message) }
     }
 
     private mutating func giveUp() { index = bytes.count }
@@ -223,6 +249,12 @@ struct TOMLKeyScanner {
     private mutating func skipToLineEnd(from before: Int) {
         skip { $0 != UInt8(ascii: "\n") }
         if index == before, index < bytes.count { index += 1 }
+    }
+
+    /// What the parser can take behind the bracket of a header. A `]` there is an error, but one that it knows.
+    private static func beginsName(_ byte: UInt8) -> Bool {
+        (isBareKey(byte) && byte < 0x80) || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'")
+            || byte == UInt8(ascii: "]")
     }
 
     private static func isBareKey(_ byte: UInt8) -> Bool {

@@ -29,6 +29,14 @@ enum TOMLNode: Sendable, Equatable {
         if let line = Self.line(ofNULIn: text) {
             throw SyntaxError(line: line, message: "the file holds a NUL byte; delete it")
         }
+        // The parser (toml++ 3.4.0) has assertions that `[=]` and `x = [}` fail, and with them the process.
+        var scanner = TOMLKeyScanner(text)
+        scanner.scan()
+        if let obstacle = scanner.obstacle {
+            // Only if nothing before it is wrong, else the scan may have been misled.
+            _ = try TOMLNode(parsing: String(decoding: Array(text.utf8.prefix(obstacle.offset)), as: UTF8.self))
+            throw SyntaxError(line: obstacle.line, message: obstacle.message)
+        }
         let root: TOMLTable
         do {
             root = try TOMLTable(string: text)

@@ -1,0 +1,122 @@
+import AMQP
+import ChatModel
+import GatewaySimulator
+import JobRunner
+import Testing
+import TestSupport
+
+/// The broker misbehaves while answers stream: no second call to the gateway, nothing lost, nothing damaged.
+@Suite(.serialized) struct BrokerTroubleTests {
+    static func settings() -> Deployment.Settings {
+        var settings = Deployment.Settings()
+        settings.broker = "trouble"
+        settings.gateway.tokens = 120
+        settings.gateway.tokensPerSecond = 40
+        settings.gateway.varies = true
+        return settings
+    }
+
+    /// Closes the worker's connections whose name ends so, from the broker's side.
+    static func close(_ role: String, of deployment: Deployment) async throws {
+        let broker = deployment.broker
+        try await onOwnThread {
+            let list = try broker.control("-q", "list_connections", "pid", "user_provided_name")
+            for line in list.split(separator: "\n") where line.contains(role) {
+                guard let pid = line.split(separator: "\t").first else { continue }
+                _ = try broker.control("-q", "close_connection", String(pid), "test")
+            }
+        }
+    }
+
+    @Test func aLostPublishConnectionGoesOnUnderTheNextAttempt() async throws {
+        try await MainJobTests.withWorker(Self.settings()) { deployment, _ in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("reset")])
+            try await replies.log.wait("first chunks") { $0.count >= 5 }
+            try await Self.close("publisher", of: deployment)
+            let all = try await replies.terminal(of: "reset")
+            let check = AnswerCheck(all)
+            try check.expectComplete(deployment.gateway.answers(user: "reset").first)
+            #expect(check.resets == 1)
+            #expect(deployment.gateway.counters.requests == 1, "the gateway's stream went on")
+            let attempts = Set(all.compactMap { $0.properties.headers.integer("x-attempt") })
+            #expect(attempts == [1, 2])
+        }
+    }
+
+    @Test func aLostConsumeConnectionAdoptsItsJobs() async throws {
+        try await MainJobTests.withWorker(Self.settings()) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("adopted")])
+            try await replies.log.wait("first chunks") { $0.count >= 5 }
+            try await Self.close("consumer", of: deployment)
+            let all = try await replies.terminal(of: "adopted")
+            let check = AnswerCheck(all)
+            try check.expectComplete(deployment.gateway.answers(user: "adopted").first)
+            #expect(check.resets == 0)
+            #expect(deployment.gateway.counters.requests == 1)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty, "acked under its new delivery")
+        }
+    }
+
+    @Test func aBlockedBrokerMakesChunksGrow() async throws {
+        var settings = Self.settings()
+        settings.gateway.tokens = 400
+        settings.gateway.tokensPerSecond = 400
+        settings.highWaterBytes = 4_096
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            let broker = deployment.broker
+            try await deployment.enqueue([TestJob("blocked")])
+            try await replies.log.wait("first chunks") { $0.count >= 20 }
+            try await onOwnThread { _ = try broker.control("set_vm_memory_high_watermark", "0.000001") }
+            // The generation goes on for a second behind the alarm.
+            try await deployment.untilBlocked(runner)
+            try await onOwnThread { _ = try broker.control("set_vm_memory_high_watermark", "0.4") }
+            let all = try await replies.terminal(of: "blocked", timeout: .seconds(60))
+            let check = AnswerCheck(all)
+            try check.expectComplete(deployment.gateway.answers(user: "blocked").first)
+            AnswerCheck.expectContiguous(all)
+            #expect(all.count < 400, "what waited was joined: \(all.count) messages")
+            #expect(deployment.gateway.counters.requests == 1)
+        }
+    }
+
+    @Test func aRestartedBrokerLosesNothing() async throws {
+        try await MainJobTests.withWorker(Self.settings()) { deployment, runner in
+            try await deployment.enqueue((1...10).map { TestJob("restart-\($0)") })
+            try await deployment.gateway.waitUntilRequested(10)
+            let broker = deployment.broker
+            try await onOwnThread { _ = try broker.run("restart") }
+            var jobs = Set<String>()
+            for await hook in deployment.receiver.deliveries {
+                #expect(hook.verification == .verified)
+                #expect(hook.type == "chat.completion.completed")
+                jobs.insert(hook.job ?? "")
+                if jobs.count == 10 { break }
+            }
+            #expect(deployment.gateway.counters.requests == 10, "no second call to the gateway")
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+}
+
+extension Deployment {
+    /// Returns when the worker knows that it is blocked, or after a while where nothing was published meanwhile.
+    func untilBlocked(_ runner: JobRunner) async throws {
+        for _ in 0..<40 where !runner.status.isBlocked { try await Task.sleep(for: .milliseconds(50)) }
+    }
+}
+
+extension SimulatedGateway {
+    /// Returns when so many requests have come; the simulator has no event for that.
+    func waitUntilRequested(_ count: Int) async throws {
+        for _ in 0..<400 where counters.requests < count { try await Task.sleep(for: .milliseconds(25)) }
+        guard counters.requests >= count else { throw TestBroker.Failure(description: "only \(counters.requests) requests") }
+    }
+}

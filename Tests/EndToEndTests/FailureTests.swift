@@ -1,0 +1,169 @@
+import AMQP
+import ChatModel
+import GatewaySimulator
+import JobRunner
+import Testing
+import TestSupport
+
+/// What goes wrong has an outcome: refused jobs, failing gateways, failing webhooks, drains.
+@Suite(.serialized) struct FailureTests {
+    @Test(arguments: [
+        ("{", MessageProperties(isPersistent: true, messageID: "bad"), "body"),
+        (#"{"model":"gpt-4.1","messages":[{}],"job":{"customer":"acme"}}"#, MessageProperties(isPersistent: true), "job.id"),
+        (#"{"model":"gpt-4.1","messages":[{}],"messages":[],"job":{"id":"bad","customer":"acme"}}"#, MessageProperties(isPersistent: true), "body (messages)"),
+        (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","reply_to":"x.reply.rival"}}"#, MessageProperties(isPersistent: true), "reply_to"),
+        (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","webhook":"http://10.0.0.1/"}}"#, MessageProperties(isPersistent: true), "job.webhook"),
+        (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme"}}"#, MessageProperties(contentEncoding: "gzip", isPersistent: true), "content_encoding"),
+    ])
+    func refusedJobsAreDeadLettered(body: String, properties: MessageProperties, field: String) async throws {
+        try await MainJobTests.withWorker { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob(raw: Array(body.utf8), properties: properties)])
+            let dead = try #require(try await deployment.takeAll(deployment.names.dead, atLeast: 1).first)
+            #expect(dead.body == Array(body.utf8), "untouched")
+            #expect(dead.properties.headers.string("x-reason-field") == field)
+            #expect(dead.properties.headers.string("x-stage") == "validating")
+            #expect(dead.properties.headers.string("x-origin-queue") == deployment.names.jobs)
+            if body.contains("\"acme\"") {
+                let error = try await replies.log.first("error reply") { $0.isTerminal ? $0 : nil }
+                #expect(error.properties.type == "error")
+                let reply = try JSONValue(parsing: error.body)
+                #expect(reply["error"]?["param"]?.stringValue == field)
+                #expect(reply["error"]?["retryable"] == .bool(false))
+            }
+            await runner.stop()
+            #expect(deployment.gateway.counters.requests == 0)
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    @Test func aFailureBeforeTheFirstTokenIsTriedAgain() async throws {
+        try await MainJobTests.withWorker { deployment, _ in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            // The first request of this job is cut before a token; the second is good.
+            try await deployment.enqueue([TestJob("again", extra: #","x_simulate":"cut:0@1""#)])
+            let all = try await replies.terminal(of: "again")
+            let check = AnswerCheck(all)
+            try check.expectComplete(deployment.gateway.answers(user: "again").last)
+            #expect(check.resets == 0, "nothing had been sent")
+        }
+    }
+
+    @Test func aFailureAfterTheFirstTokenKeepsThePaidText() async throws {
+        try await MainJobTests.withWorker { deployment, _ in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("cut", extra: #","x_simulate":"cut:7""#)])
+            let all = try await replies.terminal(of: "cut")
+            let check = AnswerCheck(all)
+            let answer = try #require(deployment.gateway.answers(user: "cut").first)
+            let failure = try #require(check.failure)
+            #expect(failure["error"]?["stage"]?.stringValue == "streaming")
+            let partial = failure["partial"]?["choices"]?.arrayValue?.first?["message"]?["content"]?.stringValue
+            #expect(partial == answer.text)
+            #expect(check.reader.text == answer.text)
+            #expect(failure["job"]?["usage_source"]?.stringValue == "estimated")
+            let hook = try await MainJobTests.firstWebhook(deployment)
+            #expect(hook.type == "chat.completion.failed")
+        }
+    }
+
+    @Test func webhooksAreTriedAgainByTheQueue() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 3
+        settings.receiver.failFirst = 2
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            try await deployment.enqueue([TestJob("hook")])
+            var hooks: [ReceivedWebhook] = []
+            for await hook in deployment.receiver.deliveries {
+                hooks.append(hook)
+                if hooks.count == 3 { break }
+            }
+            #expect(hooks.map(\.status) == [500, 500, 204])
+            #expect(Set(hooks.map(\.id)).count == 1, "one id over all tries")
+            #expect(hooks.allSatisfy { $0.verification == .verified })
+            #expect(hooks[1].receivedAt - hooks[0].receivedAt >= 150_000_000, "it waited in the queue")
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    @Test func webhooksThatNobodyTakesAreDeadLettered() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 3
+        settings.receiver.status = 503
+        try await MainJobTests.withWorker(settings) { deployment, _ in
+            try await deployment.enqueue([TestJob("unwanted")])
+            let dead = try #require(try await deployment.takeAll(deployment.names.dead, atLeast: 1).first)
+            #expect(dead.properties.headers.string("x-reason")?.hasPrefix("tries_exhausted") == true)
+            #expect(dead.properties.headers.integer("x-tries") == 3)
+            #expect(deployment.receiver.received.count == 3)
+        }
+    }
+
+    @Test func aForeignWebhookTaskIsNotPosted() async throws {
+        try await MainJobTests.withWorker { deployment, _ in
+            let amqp = deployment.amqp
+            let queue = deployment.names.webhooks
+            let url = deployment.receiver.url
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "forger")
+                defer { session.close() }
+                let headers: FieldTable = [
+                    "x-webhook-id": .string("msg_1"), "x-webhook-url": .string(url), "x-customer": .string("acme"),
+                    "x-job": .string("j"), "x-attempt": .int(1), "x-webhook-type": .string("chat.completion.completed"),
+                    "x-webhook-tries": .int(0), "x-webhook-created": .int(1),
+                ]
+                _ = try session.publish(
+                    routingKey: queue, properties: MessageProperties(headers: headers), body: Array("{}".utf8))
+            }
+            let dead = try #require(try await deployment.takeAll(deployment.names.dead, atLeast: 1).first)
+            #expect(dead.properties.headers.string("x-reason")?.hasPrefix("foreign_task") == true)
+            #expect(deployment.receiver.received.isEmpty)
+        }
+    }
+
+    /// SIGTERM's way: what cannot be finished in time goes back, and another worker does it.
+    @Test func aDrainHandsBackWhatItCannotFinish() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 60
+        settings.gateway.tokensPerSecond = 20
+        settings.drainTimeout = .milliseconds(300)
+        try await MainJobTests.withWorker(settings) { deployment, first in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("handed-back")])
+            try await replies.log.wait("first chunks") { $0.count >= 3 }
+            await first.stop()
+            #expect(!replies.log.events.contains { $0.isTerminal })
+            let second = try await deployment.startWorker()
+            let all = try await replies.terminal(of: "handed-back")
+            await second.stop()
+            let check = AnswerCheck(all)
+            try check.expectComplete(deployment.gateway.answers(user: "handed-back").last)
+            AnswerCheck.expectContiguous(all)
+            #expect(check.resets == 1)
+            #expect(all.last?.properties.headers.integer("x-attempt") == 1_000_001)
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    @Test func aDrainFinishesWhatItCan() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 30
+        settings.gateway.tokensPerSecond = 30
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("finishing")])
+            try await replies.log.wait("first chunks") { $0.count >= 3 }
+            await runner.stop()
+            let all = try await replies.terminal(of: "finishing")
+            try AnswerCheck(all).expectComplete(deployment.gateway.answers(user: "finishing").first)
+            #expect(deployment.gateway.counters.requests == 1)
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import AMQP
+import ChatModel
+import GatewaySimulator
+import Testing
+import WorkerService
+
+/// What a consumer has of one job, judged against what the gateway says it sent.
+struct AnswerCheck {
+    var reader = ReplyReader()
+    var terminal: JSONValue?
+    var failure: JSONValue?
+    var terminals = 0
+    var resets = 0
+
+    init(_ replies: [Delivery]) {
+        for reply in replies {
+            if reply.isTerminal { terminals += 1 }
+            if reply.properties.type == "chat.completion.reset" { resets += 1 }
+            switch reader.take(reply) {
+            case .completed(let body): terminal = body
+            case .failed(let body): failure = body
+            default: break
+            }
+        }
+    }
+
+    /// The joined chunks are the text of the terminal and the text that the gateway sent; hash and order are right.
+    func expectComplete(
+        _ answer: SimulatedAnswer?, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let answer = try #require(answer, comment, sourceLocation: sourceLocation)
+        let terminal = try #require(terminal, comment, sourceLocation: sourceLocation)
+        #expect(!reader.hasGap, comment, sourceLocation: sourceLocation)
+        #expect(terminals == 1, comment, sourceLocation: sourceLocation)
+        let text = terminal["choices"]?.arrayValue?.first?["message"]?["content"]?.stringValue
+        #expect(text.map { Array($0.utf8) } == Array(answer.text.utf8), comment, sourceLocation: sourceLocation)
+        #expect(Array(reader.text.utf8) == Array(answer.text.utf8), comment, sourceLocation: sourceLocation)
+        #expect(
+            terminal["job"]?["content_sha256"]?.stringValue == SHA256Text.digest(answer.text), comment,
+            sourceLocation: sourceLocation)
+    }
+
+    /// Sequence numbers and offsets of each attempt, message by message.
+    static func expectContiguous(_ replies: [Delivery], sourceLocation: SourceLocation = #_sourceLocation) {
+        var attempt: Int64 = -1
+        var (sequence, offset): (Int64, Int) = (0, 0)
+        var run: String?
+        for reply in replies {
+            let headers = reply.properties.headers
+            let number = headers.integer("x-attempt") ?? -1
+            if number != attempt {
+                #expect(number > attempt, "attempts grow", sourceLocation: sourceLocation)
+                #expect(headers.string("x-run") != run, sourceLocation: sourceLocation)
+                (attempt, sequence, offset, run) = (number, 0, 0, headers.string("x-run"))
+            }
+            #expect(headers.string("x-run") == run, sourceLocation: sourceLocation)
+            #expect(headers.integer("x-seq") == sequence, sourceLocation: sourceLocation)
+            #expect(headers.integer("x-offset") == Int64(offset), sourceLocation: sourceLocation)
+            #expect(
+                reply.properties.messageID == "\(reply.job ?? "")/\(number)/\(sequence)", sourceLocation: sourceLocation)
+            sequence += 1
+            if reply.properties.type == "chat.completion.chunk", let body = try? JSONValue(parsing: reply.body) {
+                for choice in body["choices"]?.arrayValue ?? [] where choice["index"]?.integerValue == 0 {
+                    offset += choice["delta"]?["content"]?.stringValue?.utf8.count ?? 0
+                }
+            }
+        }
+    }
+}

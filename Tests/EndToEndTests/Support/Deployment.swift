@@ -1,0 +1,217 @@
+import AMQP
+import ChatModel
+import Gateway
+import GatewaySimulator
+import JobRunner
+import Logging
+import NIOPosix
+import TestSupport
+import Webhooks
+
+/// A worker with everything around it: a real broker, a simulated gateway, a webhook receiver. Names are its own.
+final class Deployment: Sendable {
+    /// What a test changes.
+    struct Settings: Sendable {
+        var gateway = SimulatedGateway.Options()
+        var receiver = WebhookReceiver.Options()
+        var broker = "shared"
+        var confirmWindow = 256
+        var concurrency = 200
+        var highWaterBytes = 256 << 10
+        var drainTimeout = Duration.seconds(20)
+        var schedule: [Duration] = [.zero, .milliseconds(200), .milliseconds(200)]
+        var replyExchange: String?
+        var replyQueues: ReplyQueuePlan?
+        var customerSource = JobRules.CustomerSource.job
+    }
+
+    static let models = ["gpt-4.1", "claude-sonnet-4-20250514", "gemini-2.5-flash", "deepseek-v3.2"]
+
+    let prefix: String
+    let broker: TestBroker
+    let amqp: AMQPConfiguration
+    let gateway: SimulatedGateway
+    let receiver: WebhookReceiver
+    let configuration: JobRunnerConfiguration
+    let names: QueueNames
+
+    init(_ settings: Settings = Settings()) async throws {
+        prefix = uniqueName("e2e")
+        let broker = try await onOwnThread {
+            settings.broker == "shared" ? try TestBroker.shared() : try TestBroker.named(settings.broker)
+        }
+        self.broker = broker
+        var amqp = try AMQPConfiguration(url: try await onOwnThread { try broker.url })
+        amqp.heartbeat = .seconds(2)
+        amqp.reconnectMost = .milliseconds(500)
+        self.amqp = amqp
+        names = QueueNames(prefix: prefix)
+        var gatewayOptions = settings.gateway
+        gatewayOptions.apiKeys = ["sk-test"]
+        gateway = try await SimulatedGateway.start(gatewayOptions)
+        let secret = WebhookSecret.random()
+        var receiverOptions = settings.receiver
+        receiverOptions.secrets = [secret]
+        receiver = try await WebhookReceiver.start(receiverOptions)
+        configuration = Self.configuration(
+            settings, amqp: amqp, prefix: prefix, gatewayPort: gateway.port, receiverURL: receiver.url, secret: secret)
+    }
+
+    private static func configuration(
+        _ settings: Settings, amqp: AMQPConfiguration, prefix: String, gatewayPort: Int, receiverURL: String,
+        secret: WebhookSecret
+    ) -> JobRunnerConfiguration {
+        let loopback = CIDRBlock("127.0.0.0/8").map { [$0] } ?? []
+        let webhooks = WebhookConfiguration(
+            endpoints: ["receiver": .init(name: "receiver", url: receiverURL, secrets: [secret])],
+            defaultSecrets: [secret], timeout: .seconds(5), schedule: settings.schedule, jitter: 0,
+            insecureHosts: ["127.0.0.1"], allowedNetworks: loopback, slowDownWait: .milliseconds(300))
+        let policy = WebhookPolicy(configuration: webhooks)
+        let rules = JobRules(
+            customerSource: settings.customerSource,
+            profiles: ["general": Profile(model: models[0], maximumTokens: 500, temperature: 0.3)],
+            models: Dictionary(
+                uniqueKeysWithValues: models.map {
+                    ($0, ModelRoute(gateway: "main", upstreamModel: $0, price: Price(input: 2.5, output: 8)))
+                }),
+            replies: ReplyRules(
+                allow: ["\(prefix).reply.{customer}", "\(prefix).reply.{customer}.*"],
+                defaultQueue: "\(prefix).reply.{customer}"),
+            webhookProblem: { webhook, customer in
+                do throws(WebhookError) {
+                    _ = try policy.resolve(try WebhookTarget(parsing: webhook), customer: customer)
+                    return nil
+                } catch {
+                    return "\(error)"
+                }
+            })
+        return JobRunnerConfiguration(
+            broker: amqp,
+            plan: TopologyPlan(
+                names: QueueNames(prefix: prefix), jobRetryTiers: [100, 500], webhookRetryTiers: [100, 500],
+                replyExchange: settings.replyExchange),
+            rules: rules,
+            gateways: [
+                GatewayConfiguration(
+                    name: "main",
+                    endpoint: .init(
+                        isSecure: false, host: "127.0.0.1", port: gatewayPort, path: "/v1/realtime/chat/completions"),
+                    apiKey: "sk-test", firstChunkTimeout: .seconds(5), idleTimeout: .seconds(5))
+            ],
+            webhooks: webhooks, publishers: 1, confirmWindow: settings.confirmWindow,
+            concurrency: settings.concurrency, prefetch: settings.concurrency * 2,
+            highWaterBytes: settings.highWaterBytes, replyQueues: settings.replyQueues,
+            drainTimeout: settings.drainTimeout)
+    }
+
+    /// Starts a worker and waits until it is ready.
+    func startWorker() async throws -> JobRunner {
+        var logger = Logger(label: "e2e") { _ in SwiftLogNoOpLogHandler() }
+        logger.logLevel = .critical
+        let runner = try JobRunner(
+            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        try runner.start()
+        await runner.untilReady()
+        return runner
+    }
+
+    func collector(customers: [String]) async throws -> ReplyCollector {
+        try await ReplyCollector(amqp, queues: customers.map { "\(prefix).reply.\($0)" })
+    }
+
+    /// Puts jobs on the broker, each confirmed.
+    func enqueue(_ jobs: [TestJob], routingKey: String = "jobs") async throws {
+        let (amqp, exchange) = (amqp, names.intake)
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "backend")
+            defer { session.close() }
+            for job in jobs {
+                let outcome = try session.publish(
+                    exchange: exchange, routingKey: routingKey, properties: job.properties, body: job.body,
+                    mandatory: true)
+                guard outcome == .confirmed else { throw TestBroker.Failure(description: "not confirmed: \(outcome)") }
+            }
+        }
+    }
+
+    /// Messages that lie ready in a queue, taken out.
+    func takeAll(_ queue: String, atLeast count: Int = 0) async throws -> [Delivery] {
+        let amqp = amqp
+        return try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "inspector")
+            defer { session.close() }
+            var found: [Delivery] = []
+            try session.consume(queue, noAck: true)
+            while let delivery = try session.receive(timeout: .seconds(found.count < count ? 20 : 1)) {
+                found.append(delivery)
+            }
+            return found
+        }
+    }
+
+    /// Messages ready in the queues that must be empty in the end.
+    func leftOver() async throws -> [String: Int] {
+        let (amqp, names) = (amqp, names)
+        return try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "inspector")
+            defer { session.close() }
+            var counts: [String: Int] = [:]
+            for queue in [names.jobs, names.jobsHigh, names.jobsLow, names.suspect, names.failed, names.webhooks] {
+                let count = try session.inspectQueue(queue).messageCount
+                if count > 0 { counts[queue] = count }
+            }
+            return counts
+        }
+    }
+
+    /// Ends all but the workers, and takes the queues away.
+    func tearDown() async throws {
+        await gateway.shutdown()
+        await receiver.shutdown()
+        let (amqp, plan) = (amqp, configuration.plan)
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "cleaner")
+            defer { session.close() }
+            for queue in plan.topology.queues { _ = try session.deleteQueue(queue.name) }
+            for exchange in plan.topology.exchanges { try session.deleteExchange(exchange.name) }
+        }
+    }
+}
+
+/// A job as a backend would write it.
+struct TestJob: Sendable {
+    var id: String
+    var customer = "acme"
+    var model: String? = Deployment.models[0]
+    /// Members of the body besides, with a leading comma each.
+    var extra = ""
+    var webhook: String? = "receiver"
+    var properties: MessageProperties
+    private var rawBody: [UInt8]?
+
+    init(_ id: String, customer: String = "acme", model: String? = Deployment.models[0], extra: String = "") {
+        self.id = id
+        self.customer = customer
+        self.model = model
+        self.extra = extra
+        properties = MessageProperties(
+            contentType: "application/json", isPersistent: true, correlationID: "correlation-\(id)", messageID: id)
+    }
+
+    init(raw: [UInt8], properties: MessageProperties) {
+        id = properties.messageID ?? ""
+        rawBody = raw
+        self.properties = properties
+    }
+
+    var body: [UInt8] {
+        if let rawBody { return rawBody }
+        let model = model.map { "\"model\":\"\($0)\"," } ?? ""
+        let webhook = webhook.map { ",\"webhook\":\"\($0)\"" } ?? ""
+        return Array(
+            """
+            {\(model)"messages":[{"role":"user","content":"question of \(id)"}],"user":"\(id)"\(extra),\
+            "job":{"id":"\(id)","customer":"\(customer)"\(webhook),"metadata":{"order": 7.0}}}
+            """.utf8)
+    }
+}

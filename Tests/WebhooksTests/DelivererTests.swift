@@ -1,0 +1,130 @@
+import Logging
+import NIOPosix
+import Synchronization
+import Testing
+
+@testable import Webhooks
+
+/// Keeps what is logged.
+private struct RecordingLogHandler: LogHandler {
+    final class Lines: Sendable {
+        let lines = Mutex<[(level: Logger.Level, message: String, metadata: Logger.Metadata)]>([])
+    }
+
+    let recorded: Lines
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level = .trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { self.metadata[key] }
+        set { self.metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        self.recorded.lines.withLock {
+            $0.append((event.level, "\(event.message)", event.metadata ?? [:]))
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct DelivererTests {
+    private static func with<T>(
+        _ configuration: WebhookConfiguration, body: (WebhookDeliverer, RecordingLogHandler.Lines) async throws -> T
+    ) async throws -> T {
+        let lines = RecordingLogHandler.Lines()
+        let logger = Logger(label: "test", factory: { _ in RecordingLogHandler(recorded: lines) })
+        let sender = try WebhookSender(
+            configuration: configuration, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        let deliverer = WebhookDeliverer(sender: sender, logger: logger, random: { 0.5 })
+        let result = try await body(deliverer, lines)
+        await deliverer.shutdown()
+        return result
+    }
+
+    @Test func aBoundedNumberIsUnderWay() async throws {
+        try await ScriptedServer.with(script: { _ in .held(okay) }) { server in
+            try await Self.with(SenderSupport.configuration(concurrency: 3)) { deliverer, _ in
+                let task = SenderSupport.task("http://127.0.0.1:\(server.port)/")
+                await withTaskGroup(of: WebhookDeliverer.Result.self) { group in
+                    for _ in 0..<9 { group.addTask { await deliverer.submit(task) } }
+                    for round in 1...3 {
+                        #expect(await server.waits { $0.active == 3 && $0.requests.count == 3 * round })
+                        server.release()
+                    }
+                    for await result in group { #expect(result.decision == .delivered) }
+                }
+                #expect(server.seen.requests.count == 9)
+                #expect(server.seen.mostActive == 3)
+            }
+        }
+    }
+
+    @Test func oneLineATryWithoutAnythingSecret() async throws {
+        let gone = "HTTP/1.1 410 Gone\r\ncontent-length: 6\r\n\r\nanswer"
+        let busy = "HTTP/1.1 503 Busy\r\nretry-after: 77\r\ncontent-length: 0\r\n\r\n"
+        try await ScriptedServer.with(script: { request in
+            request.line.contains("/gone") ? .reply(gone) : request.line.contains("/busy") ? .reply(busy) : .reply(okay)
+        }) { server in
+            try await Self.with(SenderSupport.configuration()) { deliverer, lines in
+                let origin = "http://127.0.0.1:\(server.port)"
+                var decisions: [WebhookDelivery.Decision] = []
+                for path in ["/token123?key=hunter2", "/gone", "/busy"] {
+                    let task = SenderSupport.task(origin + path, body: #"{"text":"prompt"}"#)
+                    decisions.append(await deliverer.submit(task).decision)
+                }
+                let unknown = await deliverer.submit(.sample(target: .endpoint("nope"), tries: 7))
+                decisions.append(unknown.decision)
+                #expect(
+                    decisions == [
+                        .delivered, .dead(.endpointGone), .retry(after: .seconds(77)), .dead(.triesExhausted),
+                    ])
+
+                let logged = lines.lines.withLock { $0 }
+                #expect(logged.map(\.level) == [.info, .error, .warning, .error])
+                #expect(
+                    logged.map(\.message) == [
+                        "webhook delivered", "webhook given up", "webhook failed", "webhook given up",
+                    ])
+                #expect(logged[0].metadata["webhook.endpoint"] == "\(origin)")
+                #expect(logged[0].metadata["webhook.id"] == "msg_1")
+                #expect(logged[0].metadata["job.id"] == "job-1")
+                #expect(logged[0].metadata["customer"] == "acme")
+                #expect(logged[0].metadata["webhook.try"] == "1")
+                #expect(logged[0].metadata["http.status"] == "200")
+                #expect(logged[0].metadata["latency_ms"] != nil)
+                #expect(logged[1].metadata["webhook.dead_reason"] == "endpoint_gone")
+                #expect(logged[2].metadata["retry_after_ms"] == "77000")
+                #expect(logged[3].metadata["webhook.try"] == "8")
+                #expect(logged[3].metadata["webhook.outcome"] == "refused")
+                let text = "\(logged)"
+                let secret = String(SenderSupport.secret.reveal().dropFirst(6))
+                for word in ["token123", "hunter2", "prompt", "answer", secret] { #expect(!text.contains(word)) }
+            }
+        }
+    }
+
+    @Test func aShutdownHandsEverythingBack() async throws {
+        try await ScriptedServer.with(script: { _ in .silence }) { server in
+            try await Self.with(SenderSupport.configuration(concurrency: 2)) { deliverer, _ in
+                let task = SenderSupport.task("http://127.0.0.1:\(server.port)/")
+                let submissions = (0..<5).map { _ in Task { await deliverer.submit(task) } }
+                #expect(await server.waits { $0.requests.count == 2 })
+                await deliverer.shutdown()
+                for submission in submissions { #expect(await submission.value.decision == .handBack) }
+                #expect(server.seen.requests.count == 2)
+            }
+        }
+    }
+
+    @Test func aCancelledWaiterLeavesTheQueue() async throws {
+        let slots = PostSlots(limit: 1)
+        #expect(await slots.enter())
+        let first = Task { await slots.enter() }
+        first.cancel()
+        #expect(await first.value == false)
+        slots.leave()
+        #expect(await slots.enter())
+        slots.close()
+        #expect(await slots.enter() == false)
+    }
+}

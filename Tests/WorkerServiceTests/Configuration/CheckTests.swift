@@ -1,0 +1,125 @@
+import Foundation
+import Testing
+
+@testable import WorkerService
+
+@Suite struct CheckTests {
+    let folder: TemporaryFolder
+    let environment: ConfigurationEnvironment
+    static let secret = "whsec_" + Data(repeating: 7, count: 32).base64EncodedString()
+
+    init() throws {
+        folder = try TemporaryFolder()
+        let path = folder.path
+        environment = ConfigurationEnvironment(variable: { $0 == "CREDENTIALS_DIRECTORY" ? path : nil })
+        try folder.write("sk-canary-1\n", to: "gateway_key")
+        try folder.write("canary-password\n", to: "broker_password")
+        try folder.write(Self.secret + "\n", to: "webhook_secret")
+    }
+
+    private static let small = """
+        [gateways.main]
+        url = "ws://localhost:9000"
+        [models.m]
+        [webhooks]
+        secret_files = ["webhook_secret"]
+
+        """
+
+    private func check(_ text: String) throws -> [String] {
+        try WorkerConfiguration(parsing: text).check(in: environment).map { $0.description(inFile: "w") }
+    }
+
+    @Test func theShippedFileIsGoodWithItsSecrets() throws {
+        let configuration = try WorkerConfiguration.load(path: "\(PackageRoot.path)/worker.conf")
+        #expect(configuration.check(in: environment) == [])
+        let without = configuration.check(in: ConfigurationEnvironment())
+        #expect(without.map(\.key) == ["gateways.holysheep.key_file", "webhooks.secret_files[0]"])
+    }
+
+    @Test func nothingToDoIsAnError() throws {
+        let found = try check("")
+        #expect(found.contains { $0.hasPrefix("w: gateways: there is no") })
+        #expect(found.contains { $0.hasPrefix("w: models: there is no") })
+        #expect(found.contains { $0.contains("warning: webhooks.secret_files: there is no signing secret") })
+    }
+
+    @Test func judgesKeys() throws {
+        #expect(try check(Self.small) == [])
+        try folder.write("xx-canary", to: "gateway_key")
+        let wrong = try check(Self.small)
+        try #require(wrong.count == 1)
+        #expect(wrong[0].hasPrefix("w:1: gateways.main.key_file: what is there does not look like"))
+        #expect(try check(Self.small.replacing("[models.m]", with: "key_prefix = \"\"\n[models.m]")) == [])
+        try folder.write("sk-", to: "gateway_key")
+        #expect(try check(Self.small).count == 1)
+        try folder.write("sk-can ary", to: "gateway_key")
+        #expect(try check(Self.small).first?.contains("holds spaces") == true)
+        try folder.write("sk-canary", to: "gateway_key", mode: 0o604)
+        #expect(try check(Self.small).first?.contains("warning: gateways.main.key_file: ") == true)
+        #expect(try !check(Self.small).joined().contains("canary"))
+    }
+
+    @Test func judgesWebhookSecrets() throws {
+        try folder.write("whsec_c2hvcnQ=", to: "webhook_secret")
+        let found = try check(Self.small)
+        try #require(found.count == 1)
+        #expect(found[0].hasPrefix("w:5: webhooks.secret_files[0]: "))
+        #expect(found[0].contains("24 to 64 bytes") && !found[0].contains("c2hvcnQ"))
+    }
+
+    @Test func judgesThePassword() throws {
+        try FileManager.default.removeItem(atPath: "\(folder.path)/broker_password")
+        #expect(try check(Self.small) == [])
+        let found = try check(Self.small + "[broker]\nusername = \"chat\"\n")
+        try #require(found.count == 1)
+        #expect(found[0].contains("broker.password_file: ") && found[0].contains("does not exist"))
+    }
+
+    @Test func countsDescriptors() throws {
+        var poor = environment
+        poor.mostOpenFiles = 1_024
+        let configuration = try WorkerConfiguration(parsing: Self.small)
+        #expect(configuration.openFilesNeeded > 1_024)
+        let found = configuration.check(in: poor)
+        try #require(found.count == 1)
+        #expect(found[0].message.contains("this process may open 1024"))
+    }
+
+    @Test func looksAtFiles() throws {
+        let file = try folder.write("no certificate", to: "ca.pem")
+        let pem = try folder.write("-----BEGIN PRIVATE KEY-----", to: "key.pem", mode: 0o644)
+        let found = try check(
+            Self.small + """
+                ca_file = "\(file)"
+                [broker]
+                url = "amqps://localhost"
+                ca_file = "/does/not/exist"
+                client_certificate_file = "\(pem)"
+                client_key_file = "\(pem)"
+                """)
+        try #require(found.count == 3, "\(found)")
+        #expect(found[0].contains("webhooks.ca_file: ") && found[0].hasSuffix("is not in PEM format"))
+        #expect(found[1].hasSuffix("broker.ca_file: /does/not/exist: there is no such file"))
+        #expect(found[2].contains("warning: broker.client_key_file: "))
+    }
+
+    @Test(arguments: [
+        ("[broker]\nurl = \"amqp://rabbit.example.com\"", "in the clear"),
+        ("[broker]\nurl = \"amqps://rabbit.example.com\"", "from its own machine only"),
+        ("[broker]\nhosts = [\"other\"]", "go to other in the clear"),
+        ("[broker]\nca_file = \"/etc/hostname\"", "is not used with amqp://"),
+        ("[replies]\nallow = [\"chat.reply.{customer}\", \"shared\"]", "every customer may reply"),
+        ("[replies]\nallow = [\"all\"]\ndefault_queue = \"all\"", "whoever asked"),
+        ("[replies]\nexchange = \"x\"\ndeclare = \"stream\"", "no use with replies.exchange"),
+        ("[models.n]\nupstream = \"m\"", "the same model of the same gateway"),
+        ("[limits]\ntotal_timeout = \"30s\"", "never comes"),
+        ("allow_http_hosts = [\"intern\"]", "in the clear"),
+        ("allow_networks = [\"0.0.0.0/0\"]", "opens every address"),
+    ])
+    func warns(addition: String, message: String) throws {
+        let configuration = try WorkerConfiguration(parsing: Self.small + addition)
+        let warnings = configuration.check(in: environment).filter { $0.severity == .warning }
+        #expect(warnings.contains { $0.message.contains(message) && $0.line != nil }, "\(warnings)")
+    }
+}

@@ -1,0 +1,218 @@
+import Foundation
+import Testing
+
+@testable import WorkerService
+
+@Suite struct ConfigurationMistakesTests {
+    /// A text, and for each mistake the beginning of `LINE: KEY: ` and a piece of its message.
+    struct Case: Sendable, CustomTestStringConvertible {
+        var text: String
+        var expected: [(place: String, message: String)]
+        var testDescription: String { text }
+
+        init(_ text: String, _ expected: (place: String, message: String)...) {
+            self.text = text
+            self.expected = expected
+        }
+    }
+
+    static let cases: [Case] = [
+        // Syntax.
+        Case("[broker\nurl = 1", ("1: ", "Error while parsing")),
+        Case("[broker]\nurl = ", ("2: ", "Error while parsing")),
+        Case("a = 1\u{0}", ("1: ", "NUL")),
+        Case("[jobs]\nconcurrency = 1\nconcurrency = 2", ("3: ", "redefine")),
+        Case("[broker]\n[=]", ("2: ", "a table's name is")),
+        Case("\n[[#x]]", ("2: ", "a table's name is")),
+        Case("[\n]", ("1: ", "a table's name is")),
+        Case("[ 키 ]", ("1: ", "a table's name is")),
+        Case("[jobs]\nconcurrency = \n[=]", ("2: ", "Error while parsing")),
+        Case("[broker]\nhosts = [\n  }", ("3: ", "expected a value or ]")),
+        Case("[broker]\nhosts = [\u{85}", ("2: ", "expected a value or ]")),
+        Case("\u{FEFF}[=]", ("1: ", "a table's name is")),
+        Case("[]", ("1: ", "blank bare keys")),
+        Case("[", ("1: ", "Error while parsing")),
+        // Unknown keys.
+        Case("[brokers]\n", ("1: brokers: ", "did you mean `broker`")),
+        Case("[broker]\n\nhearbeat = \"1s\"", ("3: broker.hearbeat: ", "did you mean `heartbeat`")),
+        Case("[jobs]\nheartbeat = \"10s\"", ("2: jobs.heartbeat: ", "belongs into [broker]")),
+        Case("concurrency = 1", ("1: concurrency: ", "belongs into [jobs]")),
+        Case("[jobs]\nzzzzzz = 1", ("2: jobs.zzzzzz: ", "known here: max_bytes")),
+        Case("broker.hartbeat = \"1s\"", ("1: broker.hartbeat: ", "did you mean")),
+        // Types.
+        Case("broker = 1", ("1: broker: ", "must be a table")),
+        Case("[jobs]\nconcurrency = \"10\"", ("2: jobs.concurrency: ", "without quotes, not a text")),
+        Case("[jobs]\nconcurrency = 1.5", ("2: jobs.concurrency: ", "an integer")),
+        Case("[jobs]\npriorities = 1", ("2: jobs.priorities: ", "true or false")),
+        Case("[broker]\nhosts = \"a\"", ("2: broker.hosts: ", "must be a list")),
+        Case("[broker]\nurl = 1979-05-27", ("2: broker.url: ", "not a date")),
+        Case("[broker]\nheartbeat = 10", ("2: broker.heartbeat: ", "has no unit: 10 of what?")),
+        Case("[broker]\nheartbeat = \"10\"", ("2: broker.heartbeat: ", "is not a duration")),
+        Case("[webhooks]\njitter = \"x\"", ("2: webhooks.jitter: ", "must be a number")),
+        // Ranges.
+        Case("[broker]\nheartbeat = \"2m\"", ("2: broker.heartbeat: ", "must be 1s to 1m, not 2m")),
+        Case("[jobs]\nconcurrency = 0", ("2: jobs.concurrency: ", "must be 1 to 60000, not 0")),
+        Case("[jobs]\nmax_bytes = \"1GiB\"", ("2: jobs.max_bytes: ", "must be 1KiB to 128MiB, not 1GiB")),
+        Case("[jobs]\nmax_bytes = \"1MB\"", ("2: jobs.max_bytes: ", "is not a size")),
+        Case("[webhooks]\njitter = 1.5", ("2: webhooks.jitter: ", "must be 0 to 1, not 1.5")),
+        Case("[webhooks]\njitter = nan", ("2: webhooks.jitter: ", "must be 0 to 1")),
+        Case("[webhooks]\nschedule = []", ("2: webhooks.schedule: ", "at least 1")),
+        Case(
+            "[webhooks]\nschedule = [\n\"0s\",\n\"5x\",\n7,\n]",
+            ("4: webhooks.schedule[1]: ", "is not a duration"), ("5: webhooks.schedule[2]: ", "has no unit")),
+        Case("[worker]\nlog_level = \"inf\"", ("2: worker.log_level: ", "did you mean `info`")),
+        Case("[customers]\nfrom = \"user_id\"", ("2: customers.from: ", "\"user-id\"")),
+        Case("[broker]\nprefix = \"a b\"", ("2: broker.prefix: ", "must have")),
+        Case("[broker]\nca_file = \"ca.pem\"", ("2: broker.ca_file: ", "absolute path")),
+        Case("[webhooks]\nallow_networks = [\"10.0.0.1/8\"]", ("2: webhooks.allow_networks[0]: ", "is not a network")),
+        Case("[webhooks]\nallow_http_hosts = [\"a:80\"]", ("2: webhooks.allow_http_hosts[0]: ", "without a port")),
+        // Secrets in the file.
+        Case("[broker]\npassword = \"canary\"", ("2: broker.password: ", "name that file with `password_file`")),
+        Case(
+            "[gateways.a]\nurl = \"ws://localhost\"\napi_key = \"sk-canary\"", ("3: gateways.a.api_key: ", "`key_file`")
+        ),
+        Case(
+            "[gateways.a]\nurl = \"ws://localhost\"\nkey_file = \"sk-canary\"",
+            ("3: gateways.a.key_file: ", "the secret itself")),
+        Case("[webhooks]\nsecret = \"whsec_canary\"", ("2: webhooks.secret: ", "`secret_files`")),
+        Case("[webhooks]\nsecret_files = [\"whsec_canary\"]", ("2: webhooks.secret_files[0]: ", "the secret itself")),
+        Case("[broker]\nurl = \"amqp://u:canary@host\"", ("2: broker.url: ", "a password does not stand in a URL")),
+        Case("[broker]\npassword_file = \"../x\"", ("2: broker.password_file: ", "CREDENTIALS_DIRECTORY")),
+        // Names.
+        Case("[gateways]\nurl = \"ws://a\"", ("2: gateways.url: ", "outside of any [gateways.NAME]")),
+        Case("[gateways.\"a b\"]\nurl = \"ws://localhost\"", ("1: gateways.\"a b\": ", "a name here has")),
+        Case(
+            "[webhooks.customers.\"a.b\"]\nsecret_files = [\"x\"]",
+            ("1: webhooks.customers.\"a.b\": ", "a name here has")),
+        // Required keys.
+        Case("\n[gateways.a]\ntransport = \"websocket\"", ("2: gateways.a.url: ", "is missing; write url =")),
+        Case("[webhooks.customers.acme]", ("1: webhooks.customers.acme.secret_files: ", "is missing")),
+        // Rules between keys.
+        Case("[jobs]\nconcurrency = 40000", ("1: jobs.prefetch_factor: ", "over 65535")),
+        Case("[jobs]\ndefault_gateway = \"x\"", ("2: jobs.default_gateway: ", "there is no [gateways.x]")),
+        Case(
+            "[gateways.main]\nurl = \"ws://localhost\"\n[models.m]\ngateway = \"mian\"",
+            ("4: models.m.gateway: ", "did you mean `main`")),
+        Case(
+            "[gateways.a]\nurl = \"ws://localhost\"\n[gateways.b]\nurl = \"ws://localhost\"\n[models.m]",
+            ("5: models.m.gateway: ", "there are several gateways: a, b")),
+        Case("[models.m]\n", ("1: models.m.gateway: ", "there is no [gateways.NAME]")),
+        Case("[profiles.p]\nmodel = \"gpt-4.1\"", ("2: profiles.p.model: ", "there is no [models.\"gpt-4.1\"]")),
+        Case(
+            "[gateways.a]\nurl = \"ws://localhost\"\n[models.m]\ninput_price = 1",
+            ("4: models.m.input_price: ", "the other price")),
+        Case(
+            "[limits]\ntotal_timeout = \"30m\"",
+            ("2: limits.total_timeout: ", "must be under broker.consumer_timeout (30m)")),
+        Case("[webhooks]\nprefetch = 10", ("2: webhooks.prefetch: ", "under webhooks.concurrency (64)")),
+        Case(
+            "[webhooks]\nsecret_files = [\"s\"]\n[webhooks.endpoints.e]\nurl = \"http://example.com/\"",
+            ("4: webhooks.endpoints.e.url: ", "must be https://")),
+        Case(
+            "[webhooks.endpoints.e]\nurl = \"https://example.com/\"",
+            ("1: webhooks.endpoints.e.secret_files: ", "is missing")),
+        Case(
+            "[broker]\nurl = \"amqp://a@localhost/x\"\nusername = \"b\"\nvhost = \"y\"",
+            ("3: broker.username: ", "another user"), ("4: broker.vhost: ", "another virtual host")),
+        Case("[broker]\nclient_key_file = \"/k\"", ("2: broker.client_key_file: ", "client_certificate_file")),
+        Case("[broker]\nretry_tiers = [\"5s\",\n\"1s\"]", ("3: broker.retry_tiers[1]: ", "longer than the one before")),
+        Case("[broker]\nreconnect_first = \"1m\"", ("2: broker.reconnect_first: ", "longer than reconnect_most")),
+        Case(
+            "[replies]\ndefault_queue = \"other.{customer}\"", ("2: replies.default_queue: ", "not among replies.allow")
+        ),
+        Case(
+            "[replies]\nallow = [\"chat.reply.{customer}\", \"r.{customer}*\"]",
+            ("2: replies.allow[1]: ", "a dot has to stand")),
+        Case(
+            "[replies]\ndefault_queue = \"\"\ndeclare = \"classic\"", ("3: replies.declare: ", "default_queue is empty")
+        ),
+    ]
+
+    @Test(arguments: cases) func namesLineAndKey(of example: Case) throws {
+        let errors = #expect(throws: ConfigurationErrors.self) {
+            try WorkerConfiguration(parsing: example.text, path: "w")
+        }
+        let lines = try #require(errors).description.split(separator: "\n").map(String.init)
+        #expect(lines.count == example.expected.count, "\(lines)")
+        for (line, expected) in zip(lines, example.expected) {
+            #expect(line.hasPrefix("w:" + expected.place) && line.contains(expected.message), "\(line)")
+        }
+        #expect(!lines.joined().contains("canary"))
+    }
+
+    @Test func namesAllMistakesInTheOrderOfTheFile() throws {
+        let text = """
+            [worker]
+            log_levle = "info"
+            [jobs]
+            concurrency = "many"
+            max_bytes = 5
+            [broker]
+            heartbeat = 10
+            [profiles.p]
+            model = "none"
+            """
+        let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration(parsing: text) }
+        #expect(
+            try #require(errors).mistakes.map { "\($0.line ?? 0) \($0.key)" } == [
+                "2 worker.log_levle", "4 jobs.concurrency", "5 jobs.max_bytes", "7 broker.heartbeat",
+                "9 profiles.p.model",
+            ])
+        #expect(try #require(errors).description.hasPrefix("worker.conf:2: worker.log_levle: unknown key"))
+    }
+
+    @Test func anEmptyFileIsTheDefaults() throws {
+        var parsed = try WorkerConfiguration(parsing: "")
+        parsed.source = ConfigurationSource()
+        var expected = WorkerConfiguration()
+        expected.replies.defaultQueue = "chat.reply.{customer}"
+        expected.replies.allow = ["chat.reply.{customer}", "chat.reply.{customer}.*"]
+        #expect(parsed == expected)
+    }
+
+    @Test func fileProblemsAreMistakes() throws {
+        let folder = try TemporaryFolder()
+        func message(_ path: String) throws -> String {
+            let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration.load(path: path) }
+            return try #require(errors).description
+        }
+        #expect(try message("\(folder.path)/none") == "\(folder.path)/none: there is no such file")
+        #expect(try message(folder.path).hasSuffix(": is a directory"))
+        var bytes = Data("[jobs]\n# é\n# ".utf8)
+        bytes.append(0xFF)
+        bytes.append(Data("\n".utf8) + Data(repeating: 0x20, count: 100))
+        let file = try folder.write(bytes, to: "latin1")
+        #expect(try message(file) == "\(file):3: is not UTF-8")
+        let good = try folder.write("[jobs]\nconcurrency = 7\n", to: "good")
+        #expect(try WorkerConfiguration.load(path: good).jobs.concurrency == 7)
+    }
+
+    /// Whatever stands in the file, there is an answer and no trap. `DAMAGED_FILES` asks for more of them.
+    @Test func survivesDamagedFiles() {
+        let count = Int(ProcessInfo.processInfo.environment["DAMAGED_FILES"] ?? "") ?? 60
+        var generator = SystemRandomNumberGenerator()
+        let original = Array(WorkerConfiguration.reference.utf8)
+        let noise = Array("[]{}=\"'#.,\n\\-0a".utf8)
+        for _ in 0..<count {
+            var bytes = original
+            for _ in 0..<Int.random(in: 1...20, using: &generator) {
+                let index = Int.random(in: 0..<bytes.count, using: &generator)
+                bytes[index] = noise.randomElement(using: &generator) ?? 0x20
+            }
+            _ = try? WorkerConfiguration(parsing: String(decoding: bytes, as: UTF8.self))
+        }
+        let pieces =
+            noise.map { String(decoding: [$0], as: UTF8.self) } + [
+                "broker", "jobs", "webhooks", "[a]", "[[a]]", "x = ", "\"\"\"", "'''", "\\u0000", "\\U0001F600", "é",
+                "\r\n",
+                "1979-05-27T07:32:00Z", "inf", "0x", "1_0", "\t", " ", "true", "{a=", "\u{0}", "\u{85}", "\u{FEFF}",
+                "\u{7F}",
+            ]
+        for _ in 0..<(count * 50) {
+            let text = (0..<Int.random(in: 1...12, using: &generator)).map { _ in
+                pieces.randomElement(using: &generator) ?? ""
+            }
+            _ = try? WorkerConfiguration(parsing: text.joined())
+        }
+    }
+}

@@ -1,0 +1,226 @@
+import AMQP
+import ChatModel
+import Foundation
+import Gateway
+import Testing
+import Webhooks
+
+@testable import WorkerService
+
+@Suite struct ConversionTests {
+    let folder: TemporaryFolder
+    let environment: ConfigurationEnvironment
+
+    init() throws {
+        folder = try TemporaryFolder()
+        let path = folder.path
+        environment = ConfigurationEnvironment(
+            variable: { $0 == "CREDENTIALS_DIRECTORY" ? path : nil }, hostName: "box", processID: 42)
+        try folder.write("sk-1\n", to: "gateway_key")
+        try folder.write("pass\n", to: "broker_password")
+        for byte in UInt8(1)...4 { try folder.write(Self.text(byte) + "\n", to: "secret\(byte)") }
+    }
+
+    private static func text(_ byte: UInt8) -> String {
+        "whsec_" + Data(repeating: byte, count: 32).base64EncodedString()
+    }
+    private static func secret(_ byte: UInt8) throws -> WebhookSecret { try WebhookSecret(text(byte)) }
+
+    @Test func broker() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [broker]
+                url = "amqps://chat%20worker@one.example.com/chat%2Fprod"
+                hosts = ["two.example.com", "[fd00::1]:5673"]
+                ca_file = "/ca.pem"
+                client_certificate_file = "/c.pem"
+                client_key_file = "/k.pem"
+                heartbeat = "7s"
+                timeout = "3s"
+                reconnect_first = "1s"
+                reconnect_most = "2s"
+                """)
+        let expected = AMQPConfiguration(
+            addresses: [
+                .init(host: "one.example.com", port: 5671), .init(host: "two.example.com", port: 5671),
+                .init(host: "fd00::1", port: 5673),
+            ],
+            tls: .init(certificateAuthorityFile: "/ca.pem", clientCertificateFile: "/c.pem", clientKeyFile: "/k.pem"),
+            virtualHost: "chat/prod", username: "chat worker", password: "pass", heartbeat: .seconds(7),
+            timeout: .seconds(3), connectionName: "box-42", reconnectFirst: .seconds(1), reconnectMost: .seconds(2))
+        #expect(try configuration.amqpConfiguration(in: environment) == expected)
+    }
+
+    @Test func brokerDefaults() throws {
+        let configuration = try WorkerConfiguration(parsing: "")
+        var expected = AMQPConfiguration()
+        expected.connectionName = "localhost-1"
+        #expect(try configuration.amqpConfiguration(in: ConfigurationEnvironment()) == expected)
+        let named = try WorkerConfiguration(
+            parsing: "[broker]\nusername = \"u\"\nvhost = \"v\"\n[worker]\nname = \"w1\"")
+        let amqp = try named.amqpConfiguration(in: environment)
+        #expect(amqp.username == "u" && amqp.virtualHost == "v" && amqp.connectionName == "w1")
+        #expect(throws: ConfigurationErrors.self) { try named.amqpConfiguration(in: ConfigurationEnvironment()) }
+        let slash = try WorkerConfiguration(parsing: "[broker]\nurl = \"amqp://localhost/\"")
+        #expect(slash.brokerVirtualHost == "/")
+    }
+
+    @Test func nameOfAnInstance() {
+        let environment = ConfigurationEnvironment(
+            variable: { $0 == "CHAT_WORKER_INSTANCE" ? "2" : nil }, hostName: "box", processID: 42)
+        #expect(WorkerConfiguration().workerName(in: environment) == "box-2")
+    }
+
+    @Test(
+        arguments: [
+            ("wss://api.holysheep.ai/v1", true, 443, "/v1/realtime/chat/completions"),
+            ("wss://api.holysheep.ai/v1/", true, 443, "/v1/realtime/chat/completions"),
+            ("wss://api.holysheep.ai", true, 443, "/v1/realtime/chat/completions"),
+            ("wss://api.holysheep.ai/v1/realtime/chat/completions", true, 443, "/v1/realtime/chat/completions"),
+            ("ws://api.holysheep.ai:8080/team/v2", false, 8080, "/team/v2/realtime/chat/completions"),
+            ("ws://api.holysheep.ai/my/chat/completions", false, 80, "/my/chat/completions"),
+        ] as [(String, Bool, Int, String)])
+    func gatewayAddress(url: String, isSecure: Bool, port: Int, path: String) throws {
+        let configuration = try WorkerConfiguration(parsing: "[gateways.a]\nurl = \"\(url)\"")
+        let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
+        #expect(
+            gateway.endpoint
+                == GatewayConfiguration.Endpoint(isSecure: isSecure, host: "api.holysheep.ai", port: port, path: path))
+        #expect(gateway.apiKey == "sk-1" && gateway.name == "a")
+    }
+
+    @Test func gatewayKeys() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [gateways.a]
+                url = "wss://a"
+                connect_timeout = "1s"
+                first_chunk_timeout = "2s"
+                idle_timeout = "3s"
+                end_grace = "4s"
+                keep_idle = "5s"
+                max_age = "6s"
+                max_idle = 7
+                max_message_bytes = 8192
+                max_fragments = 9
+                ca_file = "/ca.pem"
+                """)
+        let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
+        #expect(
+            [
+                gateway.connectTimeout, gateway.firstChunkTimeout, gateway.idleTimeout, gateway.endGrace,
+                gateway.keepIdle,
+                gateway.maximumAge,
+            ] == (1...6).map { .seconds($0) })
+        #expect(gateway.maximumIdle == 7 && gateway.maximumMessageSize == 8_192 && gateway.maximumFragments == 9)
+        #expect(gateway.certificateAuthorityFile == "/ca.pem")
+    }
+
+    /// The defaults of the file are those of the layers below.
+    @Test func defaultsAgree() throws {
+        let configuration = try WorkerConfiguration(parsing: "[gateways.a]\nurl = \"wss://a\"")
+        let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
+        let own = GatewayConfiguration(name: "a", endpoint: gateway.endpoint, apiKey: "sk-1")
+        #expect("\(gateway)" == "\(own)")
+        let webhooks = try configuration.webhookConfiguration(in: environment)
+        var standard = WebhookConfiguration()
+        standard.retryTiers = webhooks.retryTiers
+        #expect("\(webhooks)" == "\(standard)")
+        #expect(configuration.jobRules.replies == ReplyRules())
+        #expect(configuration.jobRules.maximumBytes == JobRules().maximumBytes)
+    }
+
+    @Test func webhooks() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [webhooks]
+                secret_files = ["secret1"]
+                allow_http_hosts = ["localhost"]
+                allow_networks = ["127.0.0.0/8"]
+                timeout = "5s"
+                schedule = ["0s", "1s"]
+                [webhooks.customers.acme]
+                secret_files = ["secret2", "secret3"]
+                [webhooks.endpoints.own]
+                url = "https://example.com/hook?a=b"
+                secret_files = ["secret4"]
+                [webhooks.endpoints.shared]
+                url = "http://localhost:8000/"
+                [broker]
+                retry_tiers = ["1s", "2s"]
+                """)
+        let webhooks = try configuration.webhookConfiguration(in: environment)
+        #expect(try webhooks.defaultSecrets == [Self.secret(1)])
+        #expect(try webhooks.customerSecrets == ["acme": [Self.secret(2), Self.secret(3)]])
+        #expect(
+            try webhooks.endpoints == [
+                "own": .init(name: "own", url: "https://example.com/hook?a=b", secrets: [Self.secret(4)]),
+                "shared": .init(name: "shared", url: "http://localhost:8000/", secrets: [Self.secret(1)]),
+            ])
+        #expect(
+            webhooks.insecureHosts == ["localhost"] && webhooks.allowedNetworks.map(\.description) == ["127.0.0.0/8"])
+        #expect(webhooks.timeout == .seconds(5) && webhooks.schedule == [.zero, .seconds(1)])
+        #expect(webhooks.retryTiers.tiers == [.seconds(1), .seconds(2)])
+    }
+
+    @Test func allMissingSecretsAtOnce() throws {
+        let configuration = try WorkerConfiguration(
+            parsing:
+                "[webhooks]\nsecret_files = [\"none1\",\n\"none2\"]\n[webhooks.customers.a]\nsecret_files = [\"none3\"]"
+        )
+        let errors = #expect(throws: ConfigurationErrors.self) {
+            try configuration.webhookConfiguration(in: environment)
+        }
+        #expect(try #require(errors).mistakes.map { $0.line ?? 0 } == [2, 3, 5])
+    }
+
+    @Test func jobs() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [broker]
+                prefix = "shop"
+                [jobs]
+                max_bytes = "2MiB"
+                concurrency = 10
+                prefetch_factor = 1.25
+                default_gateway = "b"
+                [customers]
+                from = "user-id"
+                [replies]
+                direct_reply_to = false
+                [gateways.a]
+                url = "wss://a"
+                [gateways.b]
+                url = "wss://b"
+                include_usage = false
+                [models."x/y:z"]
+                gateway = "a"
+                upstream = "up"
+                input_price = 1
+                output_price = 2.5
+                [models.free]
+                gateway = "b"
+                [profiles.p]
+                model = "free"
+                max_tokens = 5
+                temperature = 0
+                """)
+        let rules = configuration.jobRules
+        #expect(rules.maximumBytes == 2 << 20 && rules.customerSource == .userID)
+        #expect(configuration.jobs.prefetch == 13)
+        #expect(
+            rules.models == [
+                "x/y:z": ModelRoute(gateway: "a", upstreamModel: "up", price: Price(input: 1, output: 2.5)),
+                "free": ModelRoute(gateway: "b", upstreamModel: "free", includeUsage: false),
+            ])
+        #expect(rules.defaultRoute == ModelRoute(gateway: "b", upstreamModel: "", includeUsage: false))
+        #expect(rules.profiles == ["p": ChatModel.Profile(model: "free", maximumTokens: 5, temperature: 0)])
+        #expect(
+            rules.replies
+                == ReplyRules(
+                    allow: ["shop.reply.{customer}", "shop.reply.{customer}.*"], allowsDirectReplyTo: false,
+                    defaultQueue: "shop.reply.{customer}"))
+        let silent = try WorkerConfiguration(parsing: "[replies]\ndefault_queue = \"\"")
+        #expect(silent.jobRules.replies.defaultQueue == nil)
+    }
+}
