@@ -77,8 +77,7 @@ let tests: [Target] = [
     .testTarget(
         name: "GatewaySimulatorTests",
         dependencies: [
-            "GatewaySimulator", "Webhooks", "ChatModel", "TestSupport", nioCore, nioPosix, nioHTTP1, nioWebSocket,
-            nioEmbedded,
+            "GatewaySimulator", "Webhooks", "ChatModel", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL,
         ],
         exclude: ["Samples"], swiftSettings: strict),
     .testTarget(

@@ -16,12 +16,12 @@ import TestSupport
         return settings
     }
 
-    /// Closes the worker's connections whose name ends so, from the broker's side.
+    /// Closes the worker's connections whose name ends so (a quote follows it), from the broker's side.
     static func close(_ role: String, of deployment: Deployment) async throws {
         let broker = deployment.broker
         try await onOwnThread {
-            let list = try broker.control("-q", "list_connections", "pid", "user_provided_name")
-            for line in list.split(separator: "\n") where line.contains(role) {
+            let list = try broker.control("-q", "list_connections", "pid", "client_properties")
+            for line in list.split(separator: "\n") where line.contains("\(role)\"") {
                 guard let pid = line.split(separator: "\t").first else { continue }
                 _ = try broker.control("-q", "close_connection", String(pid), "test")
             }
@@ -34,7 +34,7 @@ import TestSupport
             defer { replies.stop() }
             try await deployment.enqueue([TestJob("reset")])
             try await replies.log.wait("first chunks") { $0.count >= 5 }
-            try await Self.close("publisher", of: deployment)
+            try await Self.close("publisher-0", of: deployment)
             let all = try await replies.terminal(of: "reset")
             let check = AnswerCheck(all)
             try check.expectComplete(deployment.gateway.answers(user: "reset").first)

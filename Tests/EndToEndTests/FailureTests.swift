@@ -10,7 +10,11 @@ import TestSupport
     @Test(arguments: [
         ("{", MessageProperties(isPersistent: true, messageID: "bad"), "body"),
         (#"{"model":"gpt-4.1","messages":[{}],"job":{"customer":"acme"}}"#, MessageProperties(isPersistent: true), "job.id"),
-        (#"{"model":"gpt-4.1","messages":[{}],"messages":[],"job":{"id":"bad","customer":"acme"}}"#, MessageProperties(isPersistent: true), "body (messages)"),
+        (
+            #"{"model":"gpt-4.1","messages":[{}],"messages":[],"job":{"customer":"acme"}}"#,
+            MessageProperties(headers: ["x-customer": .string("acme")], isPersistent: true, messageID: "bad"),
+            "body (messages)"
+        ),
         (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","reply_to":"x.reply.rival"}}"#, MessageProperties(isPersistent: true), "reply_to"),
         (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","webhook":"http://10.0.0.1/"}}"#, MessageProperties(isPersistent: true), "job.webhook"),
         (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme"}}"#, MessageProperties(contentEncoding: "gzip", isPersistent: true), "content_encoding"),
@@ -146,7 +150,7 @@ import TestSupport
             AnswerCheck.expectContiguous(all)
             #expect(check.resets == 1)
             #expect(all.last?.properties.headers.integer("x-attempt") == 1_000_001)
-            #expect(try await deployment.leftOver().isEmpty)
+            #expect(try await deployment.leftOver(besides: deployment.names.webhooks).isEmpty)
         }
     }
 
@@ -163,7 +167,7 @@ import TestSupport
             let all = try await replies.terminal(of: "finishing")
             try AnswerCheck(all).expectComplete(deployment.gateway.answers(user: "finishing").first)
             #expect(deployment.gateway.counters.requests == 1)
-            #expect(try await deployment.leftOver().isEmpty)
+            #expect(try await deployment.leftOver(besides: deployment.names.webhooks).isEmpty)
         }
     }
 }

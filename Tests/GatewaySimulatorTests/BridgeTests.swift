@@ -65,6 +65,29 @@ import Testing
         }
     }
 
+    @Test func aClientThatLeavesAfterTheFinishReasonHasMissedNothing() async throws {
+        let last = #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#
+        let upstream = try await ScriptedUpstream.start(pieces: [Array((Self.head + last + "\n\n").utf8)], hangs: true)
+        try await bridged(upstream) { gateway, client in
+            try await client.send(chatRequest())
+            _ = try await client.nextMessage()
+            try await client.close()
+            try await gateway.waitForAnswers(1)
+            #expect(gateway.answers.map(\.end) == [.complete] && gateway.answers[0].text == "x")
+        }
+    }
+
+    @Test func shutdownEndsTheAnswersUnderWay() async throws {
+        let upstream = try await ScriptedUpstream.start(
+            pieces: [Array((Self.head + "data: {\"choices\":[]}\n\n").utf8)], hangs: true)
+        try await bridged(upstream) { gateway, client in
+            try await client.send(chatRequest())
+            _ = try await client.nextMessage()
+            await gateway.shutdown()
+            #expect(gateway.answers.map(\.end) == [.abandoned])
+        }
+    }
+
     @Test func streamAndModelArePutIn() throws {
         let body = ByteBuffer(string: #"{"model":"a","stream":false,"messages":[],"x":1.50}"#)
         let changed = try UpstreamBridge.streaming(body, model: "b")

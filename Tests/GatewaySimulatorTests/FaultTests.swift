@@ -191,7 +191,9 @@ import Testing
                 #expect(answer.hasPrefix("HTTP/1.1 429 ") && answer.contains("retry-after: 3\r\n"))
                 #expect(answer.contains("\"type\":\"rate_limit_exceeded\""))
             }
-            _ = try await TestClient.connect(port: gateway.port)
+            let client = try await TestClient.connect(port: gateway.port)
+            try await client.send(chatRequest())
+            _ = try await client.nextMessage()
         }
         #expect(gateway.counters.refused == 2 && gateway.counters.connections == 1)
         await gateway.shutdown()

@@ -122,6 +122,17 @@ import Webhooks
         }
     }
 
+    @Test func shutdownEndsTheDeliveriesAndMayBeRepeated() async throws {
+        try await withReceiver { receiver in
+            _ = try await rawExchange(port: receiver.port, request())
+            await receiver.shutdown()
+            await receiver.shutdown()
+            var count = 0
+            for await _ in receiver.deliveries { count += 1 }
+            #expect(count == 1)
+        }
+    }
+
     @Test func answersCanBeDelayed() async throws {
         try await withReceiver {
             $0.delay = .milliseconds(150)

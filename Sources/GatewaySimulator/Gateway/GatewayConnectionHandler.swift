@@ -255,13 +255,14 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
     private func startBridge(_ bridge: UpstreamBridge, body: ByteBuffer) {
         let eventLoop = rawContext.eventLoop
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let recordsText = shared.recorder.wantsText
-        // The task ends with the connection: `endConnection` cancels it.
+        bridge.tally.enter()
+        // The task ends with the connection, which cancels it, and before the event loops, which the tally sees to.
         bridgeTask = Task {
-            let end = await bridge.answer(body, recordsText: recordsText) { messages in
+            let end = await bridge.answer(body) { messages in
                 try await eventLoop.flatSubmit { bound.value.deliver(messages) }.get()
             }
-            eventLoop.execute { bound.value.bridgeEnded(end) }
+            try? await eventLoop.submit { bound.value.bridgeEnded(end) }.get()
+            bridge.tally.leave()
         }
     }
 
@@ -279,10 +280,12 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
 
     private func bridgeEnded(_ end: UpstreamBridge.End) {
         bridgeTask = nil
-        guard state == .serving else { return }
+        let isComplete = end.isComplete || (state != .serving && end.isFinished)
         record(
-            id: end.id, model: end.model, end: end.isComplete ? .complete : .fault("upstream"), tokens: end.messages,
+            id: end.id, model: end.model,
+            end: isComplete ? .complete : state == .serving ? .fault("upstream") : .abandoned, tokens: end.messages,
             texts: [end.text])
+        guard state == .serving else { return }
         if shared.options.closesAfterAnswer, end.isComplete {
             close(code: 1000, reason: "")
         } else {
@@ -342,10 +345,9 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
     private func abandon() {
         timer?.cancel()
         timer = nil
+        // Records its own end when it has heard of it.
         bridgeTask?.cancel()
-        bridgeTask = nil
         endStream(.abandoned, startsNext: false)
-        record(id: "", model: current?.request.model ?? "", end: .abandoned, tokens: 0, texts: [])
         waiting.removeAll()
     }
 

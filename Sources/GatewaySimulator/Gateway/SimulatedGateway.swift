@@ -20,6 +20,7 @@ public final class SimulatedGateway: Sendable {
     private let listener: any Channel
     private let context: GatewayContext
     private let children: ChildChannels
+    private let isShutDown = Atomic(false)
 
     private init(
         port: Int, url: String, group: MultiThreadedEventLoopGroup, listener: any Channel, context: GatewayContext,
@@ -80,8 +81,9 @@ public final class SimulatedGateway: Sendable {
     /// Cuts every open connection without a close frame.
     public func cutConnections() { children.closeAll() }
 
-    /// Stops listening, cuts every connection, and returns when all threads have ended.
+    /// Stops listening, cuts every connection, and returns when all threads have ended. A second call does nothing.
     public func shutdown() async {
+        guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
         try? await listener.close()
         children.closeAll()
         try? await context.bridge?.shutdown()

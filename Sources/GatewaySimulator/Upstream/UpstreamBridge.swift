@@ -7,11 +7,14 @@ import NIOHTTP1
 final class UpstreamBridge: Sendable {
     /// How an answer ended, and what is known of it.
     struct End: Sendable {
+        /// The upstream ended its stream.
         var isComplete = false
+        /// A finish reason came; a client may go away then without having missed anything.
+        var isFinished = false
         var id = ""
         var model = ""
         var messages = 0
-        /// Of choice 0; empty unless it was asked for.
+        /// Of choice 0.
         var text = ""
     }
 
@@ -21,6 +24,8 @@ final class UpstreamBridge: Sendable {
 
     private let upstream: SimulatedGateway.Upstream
     private let client: HTTPClient
+    /// The answers under way.
+    let tally = TaskTally()
     /// Whether `[DONE]` is passed on; most clients of the WebSocket protocol do not expect it.
     private let passesDone: Bool
 
@@ -36,14 +41,18 @@ final class UpstreamBridge: Sendable {
         self.client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
     }
 
+    /// Ends the answers under way and returns when their tasks have let go of the event loops.
     func shutdown() async throws {
-        try await client.shutdown()
+        let result: Result<Void, any Error>
+        do { result = .success(try await client.shutdown()) } catch { result = .failure(error) }
+        await tally.waitUntilEmpty()
+        try result.get()
     }
 
     /// Streams the answer to `body` into `deliver`, which returns when the client's socket has taken the messages.
     /// Ends early, and lets go of the upstream, when its task is cancelled or `deliver` throws.
     func answer(
-        _ body: ByteBuffer, recordsText: Bool, deliver: @Sendable ([[UInt8]]) async throws -> Void
+        _ body: ByteBuffer, deliver: @Sendable ([[UInt8]]) async throws -> Void
     ) async -> End {
         var end = End()
         do {
@@ -54,7 +63,7 @@ final class UpstreamBridge: Sendable {
                 try await deliver([await errorMessage(of: response)])
                 return end
             }
-            try await relay(response, recordsText: recordsText, into: &end, deliver: deliver)
+            try await relay(response, into: &end, deliver: deliver)
             end.isComplete = true
         } catch let error as JSONError {
             try? await deliver([ErrorBody.nested(type: "invalid_request_error", message: "\(error)")])
@@ -90,26 +99,24 @@ final class UpstreamBridge: Sendable {
     }
 
     private func relay(
-        _ response: HTTPClientResponse, recordsText: Bool, into end: inout End,
+        _ response: HTTPClientResponse, into end: inout End,
         deliver: @Sendable ([[UInt8]]) async throws -> Void
     ) async throws {
         var parser = ServerSentEventParser()
         for try await part in response.body {
             let events = try parser.consume(part.readableBytesView)
-            try await pass(events, recordsText: recordsText, into: &end, deliver: deliver)
+            try await pass(events, into: &end, deliver: deliver)
         }
-        try await pass(parser.finish(), recordsText: recordsText, into: &end, deliver: deliver)
+        try await pass(parser.finish(), into: &end, deliver: deliver)
     }
 
     private func pass(
-        _ events: [[UInt8]], recordsText: Bool, into end: inout End,
+        _ events: [[UInt8]], into end: inout End,
         deliver: @Sendable ([[UInt8]]) async throws -> Void
     ) async throws {
         let events = passesDone ? events : events.filter { $0 != Self.done }
         guard !events.isEmpty else { return }
-        if recordsText {
-            for event in events { Self.note(event, in: &end) }
-        }
+        for event in events { Self.note(event, in: &end) }
         end.messages += events.count
         try await deliver(events)
     }
@@ -120,6 +127,7 @@ final class UpstreamBridge: Sendable {
         if end.model.isEmpty { end.model = json["model"]?.stringValue ?? "" }
         for choice in json["choices"]?.arrayValue ?? [] where (choice["index"]?.integerValue ?? 0) == 0 {
             end.text += choice["delta"]?["content"]?.stringValue ?? ""
+            if choice["finish_reason"]?.stringValue != nil { end.isFinished = true }
         }
     }
 

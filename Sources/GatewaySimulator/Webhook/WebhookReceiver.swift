@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 
 /// A stand-in for a customer's webhook endpoint: checks signatures as Standard Webhooks asks for, and answers as told.
 public final class WebhookReceiver: Sendable {
@@ -15,6 +16,7 @@ public final class WebhookReceiver: Sendable {
     private let listener: any Channel
     private let desk: WebhookDesk
     private let children: ChildChannels
+    private let isShutDown = Atomic(false)
 
     private init(
         port: Int, url: String, deliveries: AsyncStream<ReceivedWebhook>, group: MultiThreadedEventLoopGroup,
@@ -67,8 +69,9 @@ public final class WebhookReceiver: Sendable {
     /// Every request answered so far. Empty unless `recordsDeliveries`.
     public var received: [ReceivedWebhook] { desk.received }
 
-    /// Stops listening, cuts every connection, ends `deliveries`.
+    /// Stops listening, cuts every connection, ends `deliveries`. A second call does nothing.
     public func shutdown() async {
+        guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
         try? await listener.close()
         children.closeAll()
         try? await group.shutdownGracefully()

@@ -29,14 +29,14 @@ final class WebhookRunner: Sendable {
     /// A task from the queue. Not acked, it comes again; so while the worker drains it is left alone.
     func take(_ delivery: Delivery) {
         guard !isDraining.load(ordering: .relaxed) else { return }
+        guard isOwn(delivery) else {
+            return bury(delivery, reason: "foreign_task", detail: "only workers may publish webhook tasks")
+        }
         let task: WebhookTask
         do {
             task = try WebhookTask(headers: { Self.header(delivery, $0) }, body: delivery.body)
         } catch {
             return bury(delivery, reason: "malformed_task", detail: "\(error)")
-        }
-        guard isOwn(delivery) else {
-            return bury(delivery, reason: "foreign_task", detail: "only workers may publish webhook tasks")
         }
         if let tier = tiers.tier(forRemaining: task.remaining(now: host.wallClock().milliseconds)) {
             return move(delivery, task, to: tier)
