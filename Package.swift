@@ -92,7 +92,11 @@ let tests: [Target] = [
 let package = Package(
     name: "chat-worker",
     platforms: [.macOS(.v15)],
-    products: [.executable(name: "chat-worker", targets: ["chat-worker"])],
+    products: [
+        .executable(name: "chat-worker", targets: ["chat-worker"]),
+        // For the package in Benchmarks/.
+        .library(name: "ChatModel", targets: ["ChatModel"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),

@@ -3,7 +3,7 @@ extension AMQPSession {
     func recovering<Result>(_ body: () throws(AMQPError) -> Result) throws(AMQPError) -> Result {
         do throws(AMQPError) {
             return try link.watched(body)
-        } catch where error.code == .channelClosed {
+        } catch  where error.code == .channelClosed {
             assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: assembler.maximumBodySize)
             consumers = [:]
             confirmMode = false

@@ -53,7 +53,8 @@ final class ConnectionWatch: ShardObserver, Sendable {
     }
 
     func shardBlocked(_ isBlocked: Bool, reason: String) {
-        let text: Logger.Message = isBlocked ? "broker: publishing is blocked by an alarm" : "broker: publishing goes on"
+        let text: Logger.Message =
+            isBlocked ? "broker: publishing is blocked by an alarm" : "broker: publishing goes on"
         logger.warning(text, metadata: isBlocked ? [LogKey.error: "\(reason)"] : [:])
         update { $0.blocked = max(0, $0.blocked + (isBlocked ? 1 : -1)) }
     }

@@ -1,8 +1,8 @@
 internal import AMQP
-public import Logging
-public import NIOCore
 internal import ChatModel
 internal import Gateway
+public import Logging
+public import NIOCore
 internal import Synchronization
 internal import Webhooks
 

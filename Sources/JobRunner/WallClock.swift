@@ -1,7 +1,7 @@
 internal import ChatModel
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #endif
 
 extension Duration {

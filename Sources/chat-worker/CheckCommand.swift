@@ -22,7 +22,9 @@ struct CheckCommand: AsyncParsableCommand {
         do throws(ConfigurationErrors) {
             let configuration = try WorkerConfiguration.load(path: options.config)
             mistakes = configuration.check()
-            if !offline, !Self.hasErrors(mistakes) { findings = try await WorkerProbe(configuration: configuration).run() }
+            if !offline, !Self.hasErrors(mistakes) {
+                findings = try await WorkerProbe(configuration: configuration).run()
+            }
         } catch {
             mistakes = error.mistakes
         }
@@ -62,7 +64,8 @@ struct CheckCommand: AsyncParsableCommand {
             ])
         }
         let object = JSONValue.object([
-            .init("file", .string(options.config)), .init("mistakes", .array(listed)), .init("reached", .array(reached)),
+            .init("file", .string(options.config)), .init("mistakes", .array(listed)),
+            .init("reached", .array(reached)),
         ])
         Output.print(String(decoding: object.serialized(), as: UTF8.self))
     }

@@ -32,7 +32,8 @@ struct TailCommand: AsyncParsableCommand {
         try Exit.mapping {
             let tail = try ReplyTail(
                 configuration: try configuration.amqpConfiguration(), exchange: configuration.replies.exchange,
-                queue: configuration.jobRules.replies.defaultQueue(of: customer ?? name), isStream: isStream, name: name)
+                queue: configuration.jobRules.replies.defaultQueue(of: customer ?? name), isStream: isStream, name: name
+            )
             defer { tail.close() }
             try follow(tail)
         }

@@ -60,7 +60,8 @@ struct TopologyCommand: AsyncParsableCommand {
                     topology.queues.map { queue in
                         .object([
                             .init("name", .string(queue.name)),
-                            .init("arguments", .object(queue.arguments.map { .init($0.key, Self.plainValue($0.value)) })),
+                            .init(
+                                "arguments", .object(queue.arguments.map { .init($0.key, Self.plainValue($0.value)) })),
                         ])
                     })),
             .init(

@@ -1,6 +1,6 @@
 import ChatModel
-import Testing
 import TestSupport
+import Testing
 
 /// Feeds chunks, takes messages, and reads them as a consumer would.
 final class AnswerHarness {
@@ -19,7 +19,9 @@ final class AnswerHarness {
     struct NotAChunk: Error {}
 
     func feed(raw content: String, index: Int = 0) throws {
-        try feed(#"{"id":"c1","created":9,"model":"real","choices":[{"index":\#(index),"delta":{"content":"\#(content)"}}]}"#)
+        try feed(
+            #"{"id":"c1","created":9,"model":"real","choices":[{"index":\#(index),"delta":{"content":"\#(content)"}}]}"#
+        )
     }
 
     /// Takes one message; `false` where nothing waits.
@@ -57,7 +59,9 @@ final class AnswerHarness {
 @Suite struct AnswerLogTests {
     @Test func joinsWhatWaits() throws {
         let answer = AnswerHarness()
-        try answer.feed(#"{"id":"c1","created":9,"model":"real","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#)
+        try answer.feed(
+            #"{"id":"c1","created":9,"model":"real","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#
+        )
         #expect(!answer.hasPending, "a role alone is no message")
         for piece in ["Hello", ", ", "wor"] { try answer.feed(raw: piece) }
         try answer.takeAll()
@@ -100,7 +104,8 @@ final class AnswerHarness {
     }
 
     @Test func opaqueChunksPassAsTheyCameInOrder() throws {
-        let tool = #"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":"{"}}]}}],"weird" : 1.0}"#
+        let tool =
+            #"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":"{"}}]}}],"weird" : 1.0}"#
         let reasoning = #"{"id":"c1","choices":[{"index":0,"delta":{"reasoning_content":"hm","content":"B"}}]}"#
         let answer = AnswerHarness()
         try answer.feed(raw: "A")
@@ -158,7 +163,8 @@ final class AnswerHarness {
 
     @Test(arguments: [
         (["\\ud83d", "\\ude00"], "😀", 1), (["a\\uD83D", "\\uDE00b"], "a😀b", 2), (["\\ud83d", "x"], "\u{FFFD}x", 1),
-        (["\\ude00"], "\u{FFFD}", 1), (["\\ud83d"], "\u{FFFD}", 0), (["\\ud83d", "\\ud83d", "\\ude00"], "\u{FFFD}😀", 2),
+        (["\\ude00"], "\u{FFFD}", 1), (["\\ud83d"], "\u{FFFD}", 0),
+        (["\\ud83d", "\\ud83d", "\\ude00"], "\u{FFFD}😀", 2),
         (["\\ud83d", "", "\\ude00"], "😀", 1), (["\\ud83d\\n"], "\u{FFFD}\n", 1), (["\\\\ud83d"], "\\ud83d", 1),
     ])
     func surrogateHalves(pieces: [String], text: String, messagesBeforeEnd: Int) throws {

@@ -1,6 +1,6 @@
 import ChatModel
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct FrameScannerTests {
     static func scan(_ text: String) -> ScanResult { Array(text.utf8).withUnsafeBytes { FrameScanner.scan($0) } }
@@ -33,7 +33,8 @@ import TestSupport
         // vLLM: empty tool calls, unknown nulls.
         #"{"id":"a","choices":[{"index":0,"delta":{"content":"x","tool_calls":[],"reasoning_content":null},"stop_reason":null}]}"#,
         #"{"choices":[{"delta":{"content":"x"}}]}"#, #"{ "choices" : [ { "index" : 0 , "delta" : { } } ] }"#,
-        #"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#, #"{"choices":[]}"#, #"{"choices":[],"usage":{"a":1}}"#,
+        #"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#, #"{"choices":[]}"#,
+        #"{"choices":[],"usage":{"a":1}}"#,
     ])
     func plain(text: String) throws {
         let (chunk, _) = try #require(Self.chunk(text))
@@ -41,8 +42,10 @@ import TestSupport
     }
 
     @Test(arguments: [
-        #"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#, #"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]}}]}"#,
-        #"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}"#, #"{"choices":[{"index":0,"delta":{"refusal":"no"}}]}"#,
+        #"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#,
+        #"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]}}]}"#,
+        #"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}"#,
+        #"{"choices":[{"index":0,"delta":{"refusal":"no"}}]}"#,
         #"{"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"content":[]}}]}"#,
         #"{"choices":[{"index":0,"delta":{"content":"x"}}],"x_groq":{"id":1}}"#,
         #"{"choices":[{"index":0,"delta":{"content":"x"}},{"index":1,"delta":{"content":"y"}}]}"#,
@@ -54,9 +57,11 @@ import TestSupport
     }
 
     @Test(arguments: [
-        ("[DONE]", ScanResult.done), (" [DONE] ", .done), (#"{"error":{"message":"m"}}"#, .error), (#"{"type":"error","code":1}"#, .error),
+        ("[DONE]", ScanResult.done), (" [DONE] ", .done), (#"{"error":{"message":"m"}}"#, .error),
+        (#"{"type":"error","code":1}"#, .error),
         (#"{"type":"error","status":429,"error":{}}"#, .error), (#"{"a":1}"#, .other), ("{}", .other), ("[1]", .other),
-        ("3", .other), (#"{"error":null}"#, .other), (#"{"usage":null}"#, .other), (#"{"object":"chat.completion","choices":[]}"#, .other),
+        ("3", .other), (#"{"error":null}"#, .other), (#"{"usage":null}"#, .other),
+        (#"{"object":"chat.completion","choices":[]}"#, .other),
     ])
     func otherKinds(text: String, result: ScanResult) { #expect(Self.scan(text) == result) }
 
@@ -64,7 +69,8 @@ import TestSupport
         "", "{", "[DONE", "[DONE]x", #"{"choices":3}"#, #"{"choices":[3]}"#, #"{"choices":[{"delta":3}]}"#,
         #"{"choices":[{"index":"0"}]}"#, #"{"choices":[{"index":-1}]}"#, #"{"choices":[{"index":99999999999}]}"#,
         #"{"choices":[{"delta":{"content":["x"]}}]}"#, #"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#,
-        #"{"id":"a","id":"b","choices":[]}"#, #"{"choices":[],"choices":[]}"#, #"{"id":7,"choices":[]}"#, #"{"usage":7}"#,
+        #"{"id":"a","id":"b","choices":[]}"#, #"{"choices":[],"choices":[]}"#, #"{"id":7,"choices":[]}"#,
+        #"{"usage":7}"#,
         "{\"choices\":[{\"delta\":{\"content\":\"a\nb\"}}]}",
     ])
     func refused(text: String) {
@@ -76,12 +82,16 @@ import TestSupport
 
     @Test func finishReasonsByChoice() throws {
         let (chunk, _) = try #require(
-            Self.chunk(#"{"choices":[{"index":0,"finish_reason":"stop"},{"index":2,"finish_reason":"length"},{"index":99,"finish_reason":"x"}]}"#))
+            Self.chunk(
+                #"{"choices":[{"index":0,"finish_reason":"stop"},{"index":2,"finish_reason":"length"},{"index":99,"finish_reason":"x"}]}"#
+            ))
         #expect(chunk.finishedChoices == 1 | 4 | (1 as UInt64) << 63)
     }
 
     @Test func everyTruncationIsInvalid() {
-        let text = Array(#"{"id":"a","choices":[{"index":0,"delta":{"content":"\ud83d x"},"finish_reason":"stop"}],"usage":{"total_tokens":1.5e3}}"#.utf8)
+        let text = Array(
+            #"{"id":"a","choices":[{"index":0,"delta":{"content":"\ud83d x"},"finish_reason":"stop"}],"usage":{"total_tokens":1.5e3}}"#
+                .utf8)
         for count in 0..<text.count {
             let result = Array(text[..<count]).withUnsafeBytes { FrameScanner.scan($0) }
             guard case .invalid = result else {

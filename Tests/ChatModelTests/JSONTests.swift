@@ -1,10 +1,11 @@
 import ChatModel
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct JSONTests {
     @Test(arguments: [
-        "null", "true", " false ", "0", "-0", "1.5e+10", "\"\"", "[]", "{}", "[1,[2,{\"a\":null}]]", "\"\\u00e9\\n\\/\"",
+        "null", "true", " false ", "0", "-0", "1.5e+10", "\"\"", "[]", "{}", "[1,[2,{\"a\":null}]]",
+        "\"\\u00e9\\n\\/\"",
         "{\"a\":1,\"b\":{\"a\":2}}", "\t\r\n [ 1 , 2 ] ", "\"한\"", "{\"\":0}",
     ])
     func valid(text: String) throws {
@@ -16,8 +17,10 @@ import TestSupport
         ("", JSONError.Reason.unexpectedEnd), ("nul", .unexpectedByte), ("tru e", .unexpectedByte),
         ("01", .trailingBytes), ("-", .unexpectedEnd), ("1.", .badNumber), (".5", .unexpectedByte), ("1e", .badNumber),
         ("+1", .unexpectedByte), ("NaN", .unexpectedByte), ("\"", .unexpectedEnd), ("\"\\", .unexpectedEnd),
-        ("\"\\x\"", .badEscape), ("\"\\u12g4\"", .badEscape), ("\"\\u12", .unexpectedEnd), ("\"\n\"", .controlCharacter),
-        ("\"\u{0}\"", .controlCharacter), ("[1,]", .unexpectedByte), ("[1", .unexpectedEnd), ("{\"a\"}", .unexpectedByte),
+        ("\"\\x\"", .badEscape), ("\"\\u12g4\"", .badEscape), ("\"\\u12", .unexpectedEnd),
+        ("\"\n\"", .controlCharacter),
+        ("\"\u{0}\"", .controlCharacter), ("[1,]", .unexpectedByte), ("[1", .unexpectedEnd),
+        ("{\"a\"}", .unexpectedByte),
         ("{\"a\":}", .unexpectedByte), ("{a:1}", .unexpectedByte), ("{\"a\":1,}", .unexpectedByte),
         ("{} {}", .trailingBytes), ("{\"a\":1,\"a\":2}", .duplicateKey), ("{\"a\":1,\"\\u0061\":2}", .duplicateKey),
         ("{\"b\":{\"x\":1,\"x\":1}}", .duplicateKey), ("'a'", .unexpectedByte), ("// c\n1", .unexpectedByte),
@@ -25,7 +28,9 @@ import TestSupport
     ])
     func invalid(text: String, reason: JSONError.Reason) {
         #expect(throws: JSONError.self) { try JSONValue(parsing: text.utf8) }
-        do throws(JSONError) { _ = try JSONValue(parsing: text.utf8) } catch { #expect(error.reason == reason, "\(text)") }
+        do throws(JSONError) { _ = try JSONValue(parsing: text.utf8) } catch {
+            #expect(error.reason == reason, "\(text)")
+        }
     }
 
     @Test func keysThatOnlyLookAlikeAreDifferent() throws {
@@ -56,7 +61,8 @@ import TestSupport
 
     @Test(arguments: [
         ("a\\u00e9b", "aéb"), ("\\ud83d\\ude00", "😀"), ("\\ud83d", "\u{FFFD}"), ("\\ude00", "\u{FFFD}"),
-        ("\\ud83dx\\ude00", "\u{FFFD}x\u{FFFD}"), ("\\ud83d\\ud83d\\ude00", "\u{FFFD}😀"), ("\\\"\\\\\\/\\b\\f\\n\\r\\t", "\"\\/\u{8}\u{C}\n\r\t"),
+        ("\\ud83dx\\ude00", "\u{FFFD}x\u{FFFD}"), ("\\ud83d\\ud83d\\ude00", "\u{FFFD}😀"),
+        ("\\\"\\\\\\/\\b\\f\\n\\r\\t", "\"\\/\u{8}\u{C}\n\r\t"),
         ("\\u0000", "\u{0}"), ("", ""),
     ])
     func decoding(raw: String, text: String) {
@@ -69,7 +75,9 @@ import TestSupport
         var random = SeededGenerator(seed: 7)
         let alphabet = Array("{}[]\",:\\u0deE+-.19 tfn\u{0}é".utf8)
         for _ in 0..<50_000 {
-            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                alphabet.randomElement(using: &random) ?? 0
+            }
             if let value = try? JSONValue(parsing: bytes) {
                 #expect((try? JSONValue(parsing: value.serialized())) == value)
             }

@@ -20,7 +20,8 @@ import Testing
     static let messages = #""messages":[{"role":"user","content":"canary"}]"#
 
     @Test func aWholeJob() throws {
-        let body = #"{"model":"gpt", "messages":[{"role":"user", "content":"h\u0069"}],"tools":[{"x": 1.50}],"stream":false,"stream_options":{"a":1},"n":2,"job":{"id":"j-1","customer":"acme","reply_to":"chat.reply.acme.web","webhook":"https://x.example/","deadline":"2030-01-31T12:00:00+09:00","metadata":{"k" : [1, 2]}}}"#
+        let body =
+            #"{"model":"gpt", "messages":[{"role":"user", "content":"h\u0069"}],"tools":[{"x": 1.50}],"stream":false,"stream_options":{"a":1},"n":2,"job":{"id":"j-1","customer":"acme","reply_to":"chat.reply.acme.web","webhook":"https://x.example/","deadline":"2030-01-31T12:00:00+09:00","metadata":{"k" : [1, 2]}}}"#
         let job = try Self.parse(body, JobEnvelope(messageID: "j-1", correlationID: "c", traceparent: "00-1-2-01"))
         #expect(job.id == "j-1" && job.customer == "acme" && job.choiceCount == 2)
         #expect(job.replyTo == "chat.reply.acme.web")
@@ -35,10 +36,22 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{\#(messages),"job":{"profile":"quick"}}"#, #"{"model":"gemini-2.5-flash",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true}"#),
-        (#"{\#(messages),"max_completion_tokens":9,"temperature":1,"job":{"profile":"quick"}}"#, #"{"model":"gemini-2.5-flash",\#(messages),"max_completion_tokens":9,"temperature":1,"stream":true}"#),
-        (#"{\#(messages),"max_tokens":null,"temperature":null,"job":{"profile":"quick"}}"#, #"{"model":"gemini-2.5-flash",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true}"#),
-        (#"{"model":"gpt",\#(messages),"job":{"profile":"quick"}}"#, #"{"model":"gpt-4.1",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true,"stream_options":{"include_usage":true}}"#),
+        (
+            #"{\#(messages),"job":{"profile":"quick"}}"#,
+            #"{"model":"gemini-2.5-flash",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true}"#
+        ),
+        (
+            #"{\#(messages),"max_completion_tokens":9,"temperature":1,"job":{"profile":"quick"}}"#,
+            #"{"model":"gemini-2.5-flash",\#(messages),"max_completion_tokens":9,"temperature":1,"stream":true}"#
+        ),
+        (
+            #"{\#(messages),"max_tokens":null,"temperature":null,"job":{"profile":"quick"}}"#,
+            #"{"model":"gemini-2.5-flash",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true}"#
+        ),
+        (
+            #"{"model":"gpt",\#(messages),"job":{"profile":"quick"}}"#,
+            #"{"model":"gpt-4.1",\#(messages),"max_tokens":300,"temperature":0.2,"stream":true,"stream_options":{"include_usage":true}}"#
+        ),
     ])
     func profiles(body: String, request: String) throws {
         let job = try Self.parse(body, JobEnvelope(messageID: "j", customer: "acme"))
@@ -50,7 +63,8 @@ import Testing
         let job = try Self.parse(
             #"{\#(Self.messages)}"#,
             JobEnvelope(
-                messageID: "j", replyTo: "amq.rabbitmq.reply-to.g1", customer: "acme", profile: "quick", webhook: "hook",
+                messageID: "j", replyTo: "amq.rabbitmq.reply-to.g1", customer: "acme", profile: "quick",
+                webhook: "hook",
                 deadline: "2030-01-31T12:00:00Z"))
         #expect(job.replyTo == "amq.rabbitmq.reply-to.g1")
         #expect(job.webhook == "hook")
@@ -74,8 +88,10 @@ import Testing
         (#"{"model":"gpt",\#(messages),"job":{"reply_to":"chat.jobs"}}"#, "reply_to"),
         (#"{"model":"gpt",\#(messages),"job":{"reply_to":""}}"#, "reply_to"),
         (#"{"model":"gpt",\#(messages),"n":0}"#, "n"), (#"{"model":"gpt",\#(messages),"n":"2"}"#, "n"),
-        (#"{"model":"none",\#(messages)}"#, "model"), (#"{\#(messages)}"#, "model"), (#"{"model":7,\#(messages)}"#, "model"),
-        (#"{"model":"g\npt",\#(messages)}"#, "model"), (#"{"model":"gpt"}"#, "messages"), (#"{"model":"gpt","messages":[]}"#, "messages"),
+        (#"{"model":"none",\#(messages)}"#, "model"), (#"{\#(messages)}"#, "model"),
+        (#"{"model":7,\#(messages)}"#, "model"),
+        (#"{"model":"g\npt",\#(messages)}"#, "model"), (#"{"model":"gpt"}"#, "messages"),
+        (#"{"model":"gpt","messages":[]}"#, "messages"),
         (#"{"model":"gpt","messages":{}}"#, "messages"),
     ])
     func refused(body: String, field: String) {
@@ -92,9 +108,11 @@ import Testing
 
     @Test(arguments: [
         (JobEnvelope(customer: "acme"), "job.id"), (JobEnvelope(messageID: "j"), "job.customer"),
-        (JobEnvelope(messageID: "a b", customer: "acme"), "job.id"), (JobEnvelope(messageID: "", customer: "acme"), "job.id"),
+        (JobEnvelope(messageID: "a b", customer: "acme"), "job.id"),
+        (JobEnvelope(messageID: "", customer: "acme"), "job.id"),
         (JobEnvelope(messageID: String(repeating: "x", count: 129), customer: "acme"), "job.id"),
-        (JobEnvelope(messageID: "j", customer: "a.b"), "job.customer"), (JobEnvelope(messageID: "j", customer: "a*"), "job.customer"),
+        (JobEnvelope(messageID: "j", customer: "a.b"), "job.customer"),
+        (JobEnvelope(messageID: "j", customer: "a*"), "job.customer"),
         (JobEnvelope(messageID: "j", customer: String(repeating: "x", count: 65)), "job.customer"),
         (JobEnvelope(messageID: "j", contentEncoding: "gzip", customer: "acme"), "content_encoding"),
         (JobEnvelope(messageID: "j", correlationID: "a\nb", customer: "acme"), "correlation_id"),
@@ -113,10 +131,12 @@ import Testing
     @Test func limits() {
         let long = #"{"model":"gpt",\#(Self.messages),"x":"\#(String(repeating: "a", count: 5_000))"}"#
         #expect(throws: InvalidJob.self) { try Self.parse(long, JobEnvelope(messageID: "j", customer: "acme")) }
-        let deep = #"{"model":"gpt",\#(Self.messages),"x":\#(String(repeating: "[", count: 128))\#(String(repeating: "]", count: 128))}"#
+        let deep =
+            #"{"model":"gpt",\#(Self.messages),"x":\#(String(repeating: "[", count: 128))\#(String(repeating: "]", count: 128))}"#
         #expect(throws: InvalidJob.self) { try Self.parse(deep, JobEnvelope(messageID: "j", customer: "acme")) }
         #expect(throws: InvalidJob.self) {
-            try JobParser(rules: Self.rules).parse(body: [0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D], envelope: JobEnvelope())
+            try JobParser(rules: Self.rules).parse(
+                body: [0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D], envelope: JobEnvelope())
         }
     }
 
@@ -146,8 +166,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("chat.reply.acme", true), ("chat.reply.acme.web", true), ("chat.reply.acme.a.b", true), ("chat.reply.acme2", false),
-        ("chat.reply.acm", false), ("chat.reply.", false), ("xchat.reply.acme", false), ("amq.rabbitmq.reply-to.x", true),
+        ("chat.reply.acme", true), ("chat.reply.acme.web", true), ("chat.reply.acme.a.b", true),
+        ("chat.reply.acme2", false),
+        ("chat.reply.acm", false), ("chat.reply.", false), ("xchat.reply.acme", false),
+        ("amq.rabbitmq.reply-to.x", true),
         ("amq.rabbitmq.reply-to", false), ("", false),
     ])
     func replyPatterns(queue: String, isAllowed: Bool) {

@@ -2,8 +2,8 @@ import AMQP
 import ChatModel
 import GatewaySimulator
 import JobRunner
-import Testing
 import TestSupport
+import Testing
 
 /// The broker misbehaves while answers stream: no second call to the gateway, nothing lost, nothing damaged.
 @Suite(.serialized) struct BrokerTroubleTests {
@@ -117,6 +117,8 @@ extension SimulatedGateway {
     /// Returns when so many requests have come; the simulator has no event for that.
     func waitUntilRequested(_ count: Int) async throws {
         for _ in 0..<400 where counters.requests < count { try await Task.sleep(for: .milliseconds(25)) }
-        guard counters.requests >= count else { throw TestBroker.Failure(description: "only \(counters.requests) requests") }
+        guard counters.requests >= count else {
+            throw TestBroker.Failure(description: "only \(counters.requests) requests")
+        }
     }
 }

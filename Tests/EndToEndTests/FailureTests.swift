@@ -2,22 +2,34 @@ import AMQP
 import ChatModel
 import GatewaySimulator
 import JobRunner
-import Testing
 import TestSupport
+import Testing
 
 /// What goes wrong has an outcome: refused jobs, failing gateways, failing webhooks, drains.
 @Suite(.serialized) struct FailureTests {
     @Test(arguments: [
         ("{", MessageProperties(isPersistent: true, messageID: "bad"), "body"),
-        (#"{"model":"gpt-4.1","messages":[{}],"job":{"customer":"acme"}}"#, MessageProperties(isPersistent: true), "job.id"),
+        (
+            #"{"model":"gpt-4.1","messages":[{}],"job":{"customer":"acme"}}"#, MessageProperties(isPersistent: true),
+            "job.id"
+        ),
         (
             #"{"model":"gpt-4.1","messages":[{}],"messages":[],"job":{"customer":"acme"}}"#,
             MessageProperties(headers: ["x-customer": .string("acme")], isPersistent: true, messageID: "bad"),
             "body (messages)"
         ),
-        (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","reply_to":"x.reply.rival"}}"#, MessageProperties(isPersistent: true), "reply_to"),
-        (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","webhook":"http://10.0.0.1/"}}"#, MessageProperties(isPersistent: true), "job.webhook"),
-        (#"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme"}}"#, MessageProperties(contentEncoding: "gzip", isPersistent: true), "content_encoding"),
+        (
+            #"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","reply_to":"x.reply.rival"}}"#,
+            MessageProperties(isPersistent: true), "reply_to"
+        ),
+        (
+            #"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme","webhook":"http://10.0.0.1/"}}"#,
+            MessageProperties(isPersistent: true), "job.webhook"
+        ),
+        (
+            #"{"model":"gpt-4.1","messages":[{}],"job":{"id":"bad","customer":"acme"}}"#,
+            MessageProperties(contentEncoding: "gzip", isPersistent: true), "content_encoding"
+        ),
     ])
     func refusedJobsAreDeadLettered(body: String, properties: MessageProperties, field: String) async throws {
         try await MainJobTests.withWorker { deployment, runner in

@@ -2,8 +2,8 @@ import AMQP
 import ChatModel
 import GatewaySimulator
 import JobRunner
-import Testing
 import TestSupport
+import Testing
 
 /// The main job against a real broker: chunks, terminal, webhook, usage event, ack.
 @Suite(.serialized) struct MainJobTests {
@@ -131,7 +131,9 @@ import TestSupport
             #expect(throws: Never.self) {
                 try JSONValue(parsing: (call["function"]?["arguments"]?.stringValue ?? "").utf8)
             }
-            #expect(calls.contains { String(decoding: $0.body, as: UTF8.self).contains("\"tool_calls\"") && !$0.isTerminal })
+            #expect(
+                calls.contains { String(decoding: $0.body, as: UTF8.self).contains("\"tool_calls\"") && !$0.isTerminal }
+            )
             let several = try await replies.terminal(of: "choices")
             let answer = try #require(deployment.gateway.answers(user: "choices").first)
             let choices = try #require(AnswerCheck(several).terminal?["choices"]?.arrayValue)

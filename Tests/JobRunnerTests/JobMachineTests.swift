@@ -57,7 +57,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (failure(isRetryable: false), true), (failure(retryAfter: .seconds(61)), true), (failure(retryAfter: .seconds(30)), false),
+        (failure(isRetryable: false), true), (failure(retryAfter: .seconds(61)), true),
+        (failure(retryAfter: .seconds(30)), false),
     ])
     func whatIsNotTriedAgain(failure: GatewayFailure, ends: Bool) {
         var machine = Self.machine()

@@ -58,7 +58,8 @@ import Testing
         let names = Set(topology.queues.map(\.name))
         #expect(
             names == [
-                "chat.jobs", "chat.jobs.high", "chat.jobs.low", "chat.jobs.suspect", "chat.jobs.failed", "chat.webhooks",
+                "chat.jobs", "chat.jobs.high", "chat.jobs.low", "chat.jobs.suspect", "chat.jobs.failed",
+                "chat.webhooks",
                 "chat.dead", "chat.control", "chat.journal", "chat.jobs.retry.5", "chat.webhooks.retry.7",
             ])
         let jobs = topology.queues.first { $0.name == "chat.jobs" }?.arguments

@@ -59,7 +59,9 @@ public final class EventLog<Event: Sendable>: Sendable {
             if isMetAlready { continuation.resume(returning: true) }
         }
         timer.cancel()
-        if !happened { throw TimedOut(description: "\(what) did not happen within \(timeout); seen: \(events.suffix(20))") }
+        if !happened {
+            throw TimedOut(description: "\(what) did not happen within \(timeout); seen: \(events.suffix(20))")
+        }
     }
 
     /// Waits for the first event, from index `start` on, that `transform` makes something of.

@@ -171,7 +171,11 @@ public struct AnswerLog: ~Copyable, Sendable {
 
     private mutating func setMetadata(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
         head.append(contentsOf: "{\"id\":\"".utf8)
-        if chunk.id.isEmpty { head.append(contentsOf: defaults.id.utf8) } else { head.append(contentsOf: message[chunk.id]) }
+        if chunk.id.isEmpty {
+            head.append(contentsOf: defaults.id.utf8)
+        } else {
+            head.append(contentsOf: message[chunk.id])
+        }
         head.append(contentsOf: "\",\"object\":\"chat.completion".utf8)
         tail.append(contentsOf: "\",\"created\":".utf8)
         if chunk.created.isEmpty {
@@ -208,8 +212,9 @@ public struct AnswerLog: ~Copyable, Sendable {
     /// `decodedTextSent` before the call is the message's `x-offset`.
     public mutating func takeChunk(into output: inout [UInt8]) -> Bool {
         let next = cursor.opaqueIndex < opaque.count ? opaque[cursor.opaqueIndex] : nil
-        if let next, next.start == cursor.position, finishReason.isEmpty || cursor.sentFinish
-            || finishPosition > cursor.position
+        if let next, next.start == cursor.position,
+            finishReason.isEmpty || cursor.sentFinish
+                || finishPosition > cursor.position
         {
             output.append(contentsOf: bytes[next.start..<(next.start &+ next.count)])
             cursor.position &+= next.count

@@ -111,7 +111,8 @@ struct JSONCursor {
         let raw = UnsafeRawPointer(base)
         while offset &+ 8 <= end {
             let word = raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            let hits = Self.zeroBytes(word ^ 0x2222_2222_2222_2222)
+            let hits =
+                Self.zeroBytes(word ^ 0x2222_2222_2222_2222)
                 | Self.zeroBytes(word ^ 0x5C5C_5C5C_5C5C_5C5C)
                 | ((word &- 0x2020_2020_2020_2020) & ~word & 0x8080_8080_8080_8080)
             if hits != 0 {

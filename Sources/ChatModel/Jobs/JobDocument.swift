@@ -119,7 +119,8 @@ struct JobBlock {
             default:
                 throw InvalidJob(
                     field: "job.\(member.key.prefix(64))",
-                    reason: "there is no such field; job has id, customer, profile, reply_to, webhook, deadline, metadata")
+                    reason:
+                        "there is no such field; job has id, customer, profile, reply_to, webhook, deadline, metadata")
             }
         }
     }

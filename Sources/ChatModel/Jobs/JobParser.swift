@@ -99,7 +99,8 @@ public struct JobParser: Sendable {
         guard body.count <= rules.maximumBytes else {
             return .failure(
                 InvalidJob(
-                    field: "body", reason: "the body has \(body.count) bytes, over jobs.max_bytes = \(rules.maximumBytes)"))
+                    field: "body",
+                    reason: "the body has \(body.count) bytes, over jobs.max_bytes = \(rules.maximumBytes)"))
         }
         return Result { () throws(InvalidJob) in try JobDocument(reading: body) }
     }
@@ -109,7 +110,8 @@ public struct JobParser: Sendable {
         guard rules.customerSource == .userID else { return said }
         guard let user = envelope.verifiedCustomer ?? envelope.userID, !user.isEmpty else {
             throw InvalidJob(
-                field: "user_id", reason: "customers.from is \"user-id\": publish with the property user_id set to your login")
+                field: "user_id",
+                reason: "customers.from is \"user-id\": publish with the property user_id set to your login")
         }
         if let said, said != user {
             throw InvalidJob(field: "job.customer", reason: "it differs from user_id, from which the customer is taken")

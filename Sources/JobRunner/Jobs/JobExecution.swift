@@ -239,7 +239,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
                     delivery, to: delivery.queue, customer: job.customer, host: host, settled: { receipt(false, $0) }))
         } catch {
             // Not acked, the broker gives it to another worker when this one's connection closes.
-            host.logger.error("job cannot be handed back", metadata: [LogKey.job: "\(job.id)", LogKey.error: "\(error)"])
+            host.logger.error(
+                "job cannot be handed back", metadata: [LogKey.job: "\(job.id)", LogKey.error: "\(error)"])
         }
     }
 

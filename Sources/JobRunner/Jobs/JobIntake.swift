@@ -81,7 +81,8 @@ final class JobIntake: Sendable {
         let execution = JobExecution(
             job: job, delivery: delivery, priority: priority(of: delivery.queue), received: received, loop: loop,
             host: host, onFinished: { [weak self] in self?.finished($0) })
-        guard let declarer, let queue = job.replyTo, queue == host.configuration.rules.replies.defaultQueue(of: job.customer),
+        guard let declarer, let queue = job.replyTo,
+            queue == host.configuration.rules.replies.defaultQueue(of: job.customer),
             !declarer.isKnown(queue)
         else { return admit(execution) }
         declarer.declare(queue, on: loop) { self.admit(execution) }
@@ -145,7 +146,8 @@ final class JobIntake: Sendable {
         if let queue = invalid.replyTo {
             let address = ReplyAddress(
                 queue: queue, job: invalid.id ?? "unknown", customer: invalid.customer ?? "",
-                correlationID: invalid.id == nil ? nil : delivery.properties.correlationID, plan: host.configuration.plan)
+                correlationID: invalid.id == nil ? nil : delivery.properties.correlationID,
+                plan: host.configuration.plan)
             if let template = address.template(.error, attempt: attempt, run: RunID.make()) {
                 var messageID = MessageIDWriter(job: address.job, attempt: attempt)
                 messageID.write(0, to: template)
@@ -186,7 +188,8 @@ final class JobIntake: Sendable {
         }
         let dead = try? Messages.dead(
             delivery, customer: job.customer, failure: failure, tries: 0, host: host, settled: receipt)
-        ending.publish((terminal.reply.map { [$0] } ?? []) + terminal.companions, dead, through: host.shard(for: job.key))
+        ending.publish(
+            (terminal.reply.map { [$0] } ?? []) + terminal.companions, dead, through: host.shard(for: job.key))
     }
 
     /// A job that may have killed workers goes where jobs are tried alone.

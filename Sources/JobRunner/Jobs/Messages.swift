@@ -42,7 +42,8 @@ enum Messages {
         let properties = MessageProperties(
             contentType: "application/json", isPersistent: true, messageID: messageID, type: "usage", userID: user)
         return DurableMessage(
-            template: try PublishTemplate(exchange: exchange, routingKey: routingKey, properties: properties), body: body, isMandatory: false, settled: settled)
+            template: try PublishTemplate(exchange: exchange, routingKey: routingKey, properties: properties),
+            body: body, isMandatory: false, settled: settled)
     }
 
     static func webhook(

@@ -98,7 +98,8 @@ struct ResultWriter {
 
     func usage(_ log: borrowing AnswerLog) -> Usage {
         if !log.usage.isEmpty, let usage = try? JSONValue(parsing: log.usage),
-            let prompt = usage["prompt_tokens"]?.integerValue, let completion = usage["completion_tokens"]?.integerValue,
+            let prompt = usage["prompt_tokens"]?.integerValue,
+            let completion = usage["completion_tokens"]?.integerValue,
             prompt >= 0, completion >= 0
         {
             return Usage(promptTokens: prompt, completionTokens: completion, isEstimated: false)

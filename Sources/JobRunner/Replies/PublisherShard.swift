@@ -14,7 +14,8 @@ final class PublisherShard: Sendable {
         configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, role: String, logger: Logger
     ) {
         feed = ShardFeed(observer: observer)
-        connection = PublisherConnection(configuration: configuration, window: window, driver: feed, logger: logger, role: role)
+        connection = PublisherConnection(
+            configuration: configuration, window: window, driver: feed, logger: logger, role: role)
     }
 
     func start() throws(AMQPError) { try connection.start() }

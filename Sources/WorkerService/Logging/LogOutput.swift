@@ -4,7 +4,9 @@ import Logging
 /// Where log lines go and how they look: text for people on a terminal, one JSON object a line otherwise.
 public enum LogOutput {
     /// Call once, before the first logger is made.
-    public static func bootstrap(format: WorkerConfiguration.Worker.LogFormat, level: WorkerConfiguration.Worker.LogLevel) {
+    public static func bootstrap(
+        format: WorkerConfiguration.Worker.LogFormat, level: WorkerConfiguration.Worker.LogLevel
+    ) {
         let isText =
             switch format {
             case .text: true

@@ -1,5 +1,5 @@
-public import Logging
 import JobRunner
+public import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle

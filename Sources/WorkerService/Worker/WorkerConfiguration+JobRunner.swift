@@ -1,5 +1,5 @@
-public import JobRunner
 import ChatModel
+public import JobRunner
 import Webhooks
 
 extension WorkerConfiguration {

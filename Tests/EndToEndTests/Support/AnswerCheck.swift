@@ -57,7 +57,8 @@ struct AnswerCheck {
             #expect(headers.integer("x-seq") == sequence, sourceLocation: sourceLocation)
             #expect(headers.integer("x-offset") == Int64(offset), sourceLocation: sourceLocation)
             #expect(
-                reply.properties.messageID == "\(reply.job ?? "")/\(number)/\(sequence)", sourceLocation: sourceLocation)
+                reply.properties.messageID == "\(reply.job ?? "")/\(number)/\(sequence)", sourceLocation: sourceLocation
+            )
             sequence += 1
             if reply.properties.type == "chat.completion.chunk", let body = try? JSONValue(parsing: reply.body) {
                 for choice in body["choices"]?.arrayValue ?? [] where choice["index"]?.integerValue == 0 {

@@ -1,0 +1,1 @@
+/* simdjson is C++; its header is included by CSimdJSON only. */
