@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build release test lint format demo demo-model broker-start broker-stop clean dependencies
+.PHONY: help build release test lint format demo demo-model bench-scanner broker-start broker-stop clean dependencies
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,3 +41,6 @@ clean: ## delete what was built, and the data of demo, tests and private broker
 	done
 	@rm -rf .demo
 	swift package clean
+
+bench-scanner: dependencies ## how fast a chunk is scanned, beside simdjson
+	cd Benchmarks && swift build -c release --product bench-scanner && .build/release/bench-scanner

@@ -1,5 +1,6 @@
 import AMQP
 import ChatModel
+import Foundation
 import GatewaySimulator
 import JobRunner
 import TestSupport
@@ -83,6 +84,43 @@ import Testing
             AnswerCheck.expectContiguous(all)
             #expect(all.count < 400, "what waited was joined: \(all.count) messages")
             #expect(deployment.gateway.counters.requests == 1)
+        }
+    }
+
+    /// Random text in random escapes and fragments, while the broker stands still again and again: what a reader joins
+    /// is what the gateway sent, and offsets and hash are right.
+    @Test(arguments: [1, 2] as [UInt64])
+    func randomStalls(seed: UInt64) async throws {
+        var settings = Self.settings()
+        settings.gateway.seed = seed
+        settings.gateway.tokens = 300
+        settings.gateway.tokensPerSecond = 200
+        settings.gateway.frames = .mixed
+        settings.gateway.fragmentsMessages = true
+        settings.gateway.escape = .some
+        settings.gateway.splitsSurrogates = true
+        settings.confirmWindow = 4
+        settings.highWaterBytes = 2_048
+        try await MainJobTests.withWorker(settings) { deployment, _ in
+            let jobs = (1...8).map { "stall-\(seed)-\($0)" }
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            let broker = try await onOwnThread { try deployment.broker.processID }
+            try await deployment.enqueue(jobs.map { TestJob($0) })
+            try await replies.log.wait("first chunks") { $0.count >= 20 }
+            var random = SeededGenerator(seed: seed)
+            for _ in 0..<5 {
+                kill(broker, SIGSTOP)
+                try await Task.sleep(for: .milliseconds(Int.random(in: 20...300, using: &random)))
+                kill(broker, SIGCONT)
+                try await Task.sleep(for: .milliseconds(Int.random(in: 20...100, using: &random)))
+            }
+            for job in jobs {
+                let all = try await replies.terminal(of: job, timeout: .seconds(60))
+                try AnswerCheck(all).expectComplete(deployment.gateway.answers(user: job).first, "\(job)")
+                AnswerCheck.expectContiguous(all)
+            }
+            #expect(deployment.gateway.counters.requests == jobs.count)
         }
     }
 

@@ -1,0 +1,212 @@
+import TestSupport
+import Testing
+
+@testable import AMQP
+
+/// Against a real broker.
+@Suite struct ConsumerConnectionTests {
+    private let broker: TestBroker
+    private let fixture: Fixture
+
+    init() throws {
+        broker = try TestBroker.shared()
+        fixture = try Fixture(broker)
+    }
+
+    private func queue(_ arguments: FieldTable = [:]) throws -> String {
+        let name = uniqueName("consume")
+        try fixture.session.declareQueue(name, durable: true, arguments: arguments)
+        return name
+    }
+
+    @Test func deliversEverythingOfAMessage() async throws {
+        let queue = try queue()
+        let properties = MessageProperties(
+            contentType: "application/json", contentEncoding: "identity",
+            headers: ["x-customer": .string("c"), "x-attempt": .int(3), "list": .array([.int(1), .bool(true)])],
+            isPersistent: true, priority: 4, correlationID: "corr", replyTo: "reply", expiration: "600000",
+            messageID: "m-1", timestamp: 1_700_000_000, type: "job", userID: "guest", appID: "app")
+        try fixture.session.publish(routingKey: queue, properties: properties, body: Array("{}".utf8))
+        let (connection, recorder) = try fixture.consumer([Consumption(queue: queue, prefetch: 10)])
+        let delivery = try #require(try await recorder.deliveries(1).first)
+        #expect(delivery.properties == properties)
+        #expect(delivery.body == Array("{}".utf8))
+        #expect(delivery.queue == queue && delivery.routingKey == queue && delivery.exchange == "")
+        #expect(!delivery.redelivered && !delivery.isOversize)
+        connection.acknowledge(delivery.tag)
+        await connection.close()
+        #expect(try fixture.session.inspectQueue(queue).messageCount == 0)
+        try fixture.session.deleteQueue(queue)
+    }
+
+    /// Acks in random order, given just before `close`, all reach the broker; what was rejected with requeue comes
+    /// again, marked; what was not settled stays.
+    @Test func settlesEverythingBeforeItCloses() async throws {
+        let queue = try queue(["x-queue-type": .string("quorum")])
+        for number in 0..<200 { try fixture.session.publish(routingKey: queue, body: [UInt8(number)]) }
+        let (connection, recorder) = try fixture.consumer([Consumption(queue: queue, prefetch: 500)])
+        let deliveries = try await recorder.deliveries(200)
+        for delivery in deliveries.shuffled() where delivery.body != [7] && delivery.body != [100] {
+            connection.acknowledge(delivery.tag)
+        }
+        connection.reject(deliveries[100].tag, requeue: true)
+        let again = try #require(try await recorder.deliveries(201).last)
+        #expect(again.redelivered && again.body == [100])
+        #expect(again.properties.headers.integer("x-delivery-count") == 1)
+        connection.acknowledge(again.tag)
+        await connection.close()
+        let left = try #require(try fixture.session.get(queue))
+        #expect(left.body == [7])
+        try fixture.session.acknowledge(left)
+        #expect(try fixture.session.get(queue) == nil)
+        try fixture.session.deleteQueue(queue)
+    }
+
+    @Test func prefetchHolds() async throws {
+        let queue = try queue()
+        for number in 0..<10 { try fixture.session.publish(routingKey: queue, body: [UInt8(number)]) }
+        let (connection, recorder) = try fixture.consumer([Consumption(queue: queue, prefetch: 3)])
+        let first = try await recorder.deliveries(3)
+        // Messages behind the prefetch are still "ready".
+        #expect(try fixture.session.inspectQueue(queue).messageCount == 7)
+        connection.acknowledge(first[1].tag)
+        #expect(try await recorder.deliveries(4).last?.body == [3])
+        await connection.close()
+        try fixture.session.deleteQueue(queue)
+    }
+
+    @Test func oversizeIsDeliveredMarked() async throws {
+        let queue = try queue()
+        let body = [UInt8](repeating: 65, count: 300_000)
+        try fixture.session.publish(routingKey: queue, body: body)
+        let (connection, recorder) = try fixture.consumer(
+            [Consumption(queue: queue, prefetch: 1)], maximumBodySize: 299_999)
+        let delivery = try #require(try await recorder.deliveries(1).first)
+        #expect(delivery.isOversize && delivery.bodySize == 300_000 && delivery.body == body)
+        await connection.close()
+        try fixture.session.deleteQueue(queue)
+    }
+
+    @Test func declaresTheWholeTopology() async throws {
+        let prefix = uniqueName("topology")
+        let topology = Topology(
+            exchanges: [
+                .init(name: "\(prefix).in", kind: .direct), .init(name: "\(prefix).events", kind: .topic),
+            ],
+            queues: [
+                .init(
+                    name: "\(prefix).jobs",
+                    arguments: [
+                        "x-queue-type": .string("quorum"), "x-delivery-limit": .int(50),
+                        "x-dead-letter-exchange": .string(""),
+                        "x-dead-letter-routing-key": .string("\(prefix).failed"),
+                        "x-dead-letter-strategy": .string("at-least-once"), "x-overflow": .string("reject-publish"),
+                    ]),
+                .init(name: "\(prefix).failed", arguments: ["x-queue-type": .string("quorum")]),
+                .init(
+                    name: "\(prefix).control",
+                    arguments: [
+                        "x-queue-type": .string("stream"), "x-max-age": .string("1h"),
+                        "x-stream-max-segment-size-bytes": .int(500_000),
+                    ]),
+            ],
+            bindings: [
+                .init(queue: "\(prefix).jobs", exchange: "\(prefix).in", routingKey: "jobs"),
+                .init(queue: "\(prefix).control", exchange: "\(prefix).in", routingKey: "cancel"),
+            ])
+        let (connection, recorder) = try fixture.consumer(
+            [
+                Consumption(queue: "\(prefix).jobs", prefetch: 10),
+                Consumption(
+                    queue: "\(prefix).control", prefetch: 100, arguments: ["x-stream-offset": .string("first")]),
+            ], topology: topology)
+        try await recorder.opened(1)
+        try fixture.session.publish(exchange: "\(prefix).in", routingKey: "jobs", body: [1], mandatory: true)
+        try fixture.session.publish(exchange: "\(prefix).in", routingKey: "cancel", body: [2], mandatory: true)
+        let deliveries = try await recorder.deliveries(2)
+        #expect(Set(deliveries.map(\.queue)) == ["\(prefix).jobs", "\(prefix).control"])
+        for delivery in deliveries { connection.acknowledge(delivery.tag) }
+        await connection.close()
+        // A second declaration of the same is no error, another is, and names the queue.
+        try fixture.session.declare(topology)
+        var other = topology
+        other.queues[0].arguments["x-delivery-limit"] = .int(51)
+        let error = #expect(throws: AMQPError.self) { try fixture.session.declare(other) }
+        #expect(error?.code == .channelClosed && error?.replyCode == 406)
+        #expect(error?.message.contains("\(prefix).jobs") == true)
+        for queue in topology.queues { try fixture.session.deleteQueue(queue.name) }
+        for exchange in topology.exchanges { try fixture.session.deleteExchange(exchange.name) }
+    }
+
+    @Test func aTopologyThatDoesNotFitIsATypedFailure() async throws {
+        let name = try queue()
+        let (connection, recorder) = try fixture.consumer(
+            [], topology: Topology(queues: [.init(name: name, arguments: ["x-max-length": .int(1)])]))
+        let error = try await recorder.failed()
+        #expect(error.code == .channelClosed && error.replyCode == 406 && error.message.contains(name))
+        await connection.close()
+        try fixture.session.deleteQueue(name)
+    }
+
+    /// A deleted queue is silence without `consumer_cancel_notify`; here it is a loss, and the queue comes back.
+    @Test func queueDeletedUnderTheConsumer() async throws {
+        let name = uniqueName("deleted")
+        let topology = Topology(queues: [.init(name: name, arguments: [:])])
+        let (connection, recorder) = try fixture.consumer([Consumption(queue: name, prefetch: 1)], topology: topology)
+        try await recorder.opened(1)
+        try fixture.session.publish(routingKey: name, body: [1])
+        let stale = try #require(try await recorder.deliveries(1).first)
+        try fixture.session.deleteQueue(name)
+        let error = try await recorder.lost()
+        #expect(error.message.contains(name))
+        try await recorder.opened(2)
+        try fixture.session.publish(routingKey: name, body: [2])
+        let fresh = try await recorder.deliveries(2)[1]
+        #expect(fresh.tag == DeliveryTag(generation: 2, value: 1))
+        // Same number, other connection: must not reach the broker (it would settle `fresh`).
+        connection.acknowledge(stale.tag)
+        connection.reject(fresh.tag, requeue: true)
+        let again = try await recorder.deliveries(3)[2]
+        #expect(again.redelivered && again.body == [2])
+        connection.acknowledge(again.tag)
+        connection.acknowledge(again.tag)
+        connection.acknowledge(DeliveryTag(generation: 2, value: 999))
+        await connection.close()
+        #expect(try fixture.session.inspectQueue(name).messageCount == 0)
+        #expect(recorder.log.events.count { if case .lost = $0 { true } else { false } } == 1)
+        try fixture.session.deleteQueue(name)
+    }
+
+    @Test func stopConsumingEndsDeliveriesAndKeepsAcks() async throws {
+        let queue = try queue()
+        try fixture.session.publish(routingKey: queue, body: [1])
+        let (connection, recorder) = try fixture.consumer([Consumption(queue: queue, prefetch: 10)])
+        let delivery = try #require(try await recorder.deliveries(1).first)
+        await connection.stopConsuming()
+        await connection.stopConsuming()
+        try fixture.session.publish(routingKey: queue, body: [2])
+        #expect(try fixture.session.inspectQueue(queue).consumerCount == 0)
+        #expect(recorder.deliveries.count == 1)
+        connection.acknowledge(delivery.tag)
+        await connection.close()
+        #expect(try fixture.session.get(queue, noAck: true)?.body == [2])
+        #expect(try fixture.session.get(queue) == nil)
+        try fixture.session.deleteQueue(queue)
+    }
+
+    @Test func stopAndCloseWithoutABroker() async throws {
+        var configuration = fixture.configuration
+        configuration.addresses = [.init(host: "127.0.0.1", port: 1)]
+        let recorder = ConsumerRecorder()
+        let connection = ConsumerConnection(
+            configuration: configuration, topology: Topology(), consumptions: [], delegate: recorder,
+            maximumBodySize: 1, logger: quiet)
+        await connection.stopConsuming()
+        try connection.start()
+        let error = try await recorder.failed()
+        #expect(error.code == .unreachable && error.message.contains("127.0.0.1:1"))
+        await connection.stopConsuming()
+        await connection.close()
+        await connection.close()
+    }
+}
