@@ -58,6 +58,7 @@ import Testing
             try check.expectComplete(deployment.gateway.answers(user: "adopted").first)
             #expect(check.resets == 0)
             #expect(deployment.gateway.counters.requests == 1)
+            _ = try await MainJobTests.firstWebhook(deployment)
             await runner.stop()
             #expect(try await deployment.leftOver().isEmpty, "acked under its new delivery")
         }

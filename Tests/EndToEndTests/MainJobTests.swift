@@ -162,6 +162,7 @@ import Testing
             let all = try await replies.terminal(of: "twice")
             try AnswerCheck(all).expectComplete(deployment.gateway.answers(user: "twice").first)
             #expect(deployment.gateway.counters.requests == 1)
+            _ = try await Self.firstWebhook(deployment)
             await runner.stop()
             #expect(try await deployment.leftOver().isEmpty)
         }

@@ -42,7 +42,7 @@ final class Deployment: Sendable {
         }
         self.broker = broker
         var amqp = try AMQPConfiguration(url: try await onOwnThread { try broker.url })
-        amqp.heartbeat = .seconds(2)
+        amqp.heartbeat = .seconds(5)
         amqp.reconnectMost = .milliseconds(500)
         self.amqp = amqp
         names = QueueNames(prefix: prefix)

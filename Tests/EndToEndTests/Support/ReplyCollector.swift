@@ -11,9 +11,13 @@ final class ReplyCollector: Sendable {
     /// Declares the queues before it returns.
     init(_ configuration: AMQPConfiguration, queues: [String]) async throws {
         let isReady = EventLog<String>()
+        var configuration = configuration
+        // The reader is no part of what is tested: a busy machine must not cost it its connection.
+        configuration.heartbeat = .seconds(60)
+        let patient = configuration
         let thread = Thread { [log, self] in
             do {
-                let session = try AMQPSession(configuration: configuration, role: "collector")
+                let session = try AMQPSession(configuration: patient, role: "collector")
                 defer { session.close() }
                 for queue in queues {
                     try session.declareQueue(queue, exclusive: true, autoDelete: true)
