@@ -1,8 +1,7 @@
 internal import AMQP
-internal import Logging
 internal import Synchronization
 
-/// Knows which broker connections are up. Any thread.
+/// Knows which broker connections are up; each connection logs its own troubles. Any thread.
 final class ConnectionWatch: ShardObserver, Sendable {
     private struct State {
         var isConsuming = false
@@ -12,12 +11,10 @@ final class ConnectionWatch: ShardObserver, Sendable {
     }
 
     private let publishers: Int
-    private let logger: Logger
     private let state = Mutex(State())
 
-    init(publishers: Int, logger: Logger) {
+    init(publishers: Int) {
         self.publishers = max(1, publishers)
-        self.logger = logger
     }
 
     var isConsuming: Bool { state.withLock { $0.isConsuming } }
@@ -37,25 +34,18 @@ final class ConnectionWatch: ShardObserver, Sendable {
     func consumerOpened() { update { $0.isConsuming = true } }
 
     func consumerLost(_ error: AMQPError) {
-        logger.warning("broker: not consuming", metadata: [LogKey.error: "\(error)"])
         update { $0.isConsuming = false }
     }
 
     func shardOpened() { update { $0.openPublishers += 1 } }
 
     func shardLost(_ error: AMQPError) {
-        logger.warning("broker: publish connection lost", metadata: [LogKey.error: "\(error)"])
         update { $0.openPublishers = max(0, $0.openPublishers - 1) }
     }
 
-    func shardFailed(_ error: AMQPError) {
-        logger.warning("broker: no publish connection", metadata: [LogKey.error: "\(error)"])
-    }
+    func shardFailed(_ error: AMQPError) {}
 
     func shardBlocked(_ isBlocked: Bool, reason: String) {
-        let text: Logger.Message =
-            isBlocked ? "broker: publishing is blocked by an alarm" : "broker: publishing goes on"
-        logger.warning(text, metadata: isBlocked ? [LogKey.error: "\(reason)"] : [:])
         update { $0.blocked = max(0, $0.blocked + (isBlocked ? 1 : -1)) }
     }
 

@@ -16,6 +16,7 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
     }
 
     func consumerOpened(generation: UInt64) {
+        webhooks.opened(generation: generation)
         intake.opened(generation: generation)
         connections.consumerOpened()
     }

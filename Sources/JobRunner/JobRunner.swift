@@ -39,7 +39,7 @@ public final class JobRunner: Sendable {
         self.configuration = configuration
         self.logger = logger
         loops = Array(group.makeIterator())
-        let connections = ConnectionWatch(publishers: configuration.publishers, logger: logger)
+        let connections = ConnectionWatch(publishers: configuration.publishers)
         let shards = (0..<max(1, configuration.publishers)).map { index in
             PublisherShard(
                 configuration: configuration.broker, window: configuration.confirmWindow, observer: connections,
@@ -70,9 +70,8 @@ public final class JobRunner: Sendable {
     private static func consumptions(_ configuration: JobRunnerConfiguration) -> [Consumption] {
         let names = configuration.plan.names
         let prefetch = UInt16(clamping: max(1, configuration.prefetch))
-        return [
-            Consumption(queue: names.jobsHigh, prefetch: prefetch), Consumption(queue: names.jobs, prefetch: prefetch),
-            Consumption(queue: names.jobsLow, prefetch: prefetch),
+        let queues = configuration.takesPriorities ? [names.jobsHigh, names.jobs, names.jobsLow] : [names.jobs]
+        return queues.map { Consumption(queue: $0, prefetch: prefetch) } + [
             // One at a time: only a job that is tried alone can be blamed for a crash.
             Consumption(queue: names.suspect, prefetch: 1), Consumption(queue: names.failed, prefetch: 64),
             Consumption(queue: names.webhooks, prefetch: UInt16(clamping: max(1, configuration.webhookPrefetch))),
@@ -114,7 +113,9 @@ public final class JobRunner: Sendable {
         expiry.cancel()
         await webhooksDrained
         await intake.settled(before: deadline + Self.handBackTime)
-        for shard in host.shards { await shard.close(deadline: Self.handBackTime) }
+        await withTaskGroup(of: Void.self) { group in
+            for shard in host.shards { group.addTask { await shard.close(deadline: Self.handBackTime) } }
+        }
         await consumer.close()
         for gateway in host.gateways.values { await gateway.shutdown() }
         await webhooks.shutdown()
@@ -130,8 +131,8 @@ public final class JobRunner: Sendable {
             group.addTask { [board] in await board.empty() }
             group.addTask { try? await Task.sleep(until: deadline, clock: .continuous) }
             await group.next()
-            board.giveUpWaiting()
             group.cancelAll()
+            board.giveUpWaiting()
         }
     }
 }

@@ -18,6 +18,8 @@ public struct JobRunnerConfiguration: Sendable {
     public var concurrency: Int
     /// Unacknowledged jobs held by this worker, running ones included.
     public var prefetch: Int
+    /// Also take jobs from the queues for high and low priority.
+    public var takesPriorities: Bool
     /// Unacknowledged webhook tasks held by this worker.
     public var webhookPrefetch: Int
     /// Raw bytes of a stream that may wait for the broker before its socket stops being read.
@@ -26,6 +28,8 @@ public struct JobRunnerConfiguration: Sendable {
     public var maximumAnswerBytes: Int
     /// How customers' default reply queues are declared; `nil`: not by the worker.
     public var replyQueues: ReplyQueuePlan?
+    /// How long a job may wait in this worker for a place before it is put back on its queue.
+    public var maximumWait: Duration
     /// From the first try to the end of a job.
     public var totalTimeout: Duration
     /// How long running jobs may go on once the worker was told to stop.
@@ -34,8 +38,10 @@ public struct JobRunnerConfiguration: Sendable {
     public init(
         broker: AMQPConfiguration, plan: TopologyPlan, rules: JobRules, gateways: [GatewayConfiguration],
         webhooks: WebhookConfiguration, publishers: Int = 1, confirmWindow: Int = 256, concurrency: Int = 1_000,
-        prefetch: Int = 2_000, webhookPrefetch: Int = 256, highWaterBytes: Int = 256 << 10,
-        maximumAnswerBytes: Int = 4 << 20, replyQueues: ReplyQueuePlan? = nil, totalTimeout: Duration = .seconds(900),
+        prefetch: Int = 2_000, takesPriorities: Bool = true,
+        webhookPrefetch: Int = 256, highWaterBytes: Int = 256 << 10,
+        maximumAnswerBytes: Int = 4 << 20, replyQueues: ReplyQueuePlan? = nil, maximumWait: Duration = .seconds(300),
+        totalTimeout: Duration = .seconds(900),
         drainTimeout: Duration = .seconds(60)
     ) {
         self.broker = broker
@@ -47,10 +53,12 @@ public struct JobRunnerConfiguration: Sendable {
         self.confirmWindow = confirmWindow
         self.concurrency = concurrency
         self.prefetch = prefetch
+        self.takesPriorities = takesPriorities
         self.webhookPrefetch = webhookPrefetch
         self.highWaterBytes = highWaterBytes
         self.maximumAnswerBytes = maximumAnswerBytes
         self.replyQueues = replyQueues
+        self.maximumWait = maximumWait
         self.totalTimeout = totalTimeout
         self.drainTimeout = drainTimeout
     }

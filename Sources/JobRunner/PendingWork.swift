@@ -38,8 +38,10 @@ final class PendingWork: Sendable {
     private func finished() async {
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in
-                if state.count > 0 { state.waiters.append(continuation) }
-                return state.count == 0
+                // Cancelled, nobody would resume it any more.
+                let isOver = state.count == 0 || Task.isCancelled
+                if !isOver { state.waiters.append(continuation) }
+                return isOver
             }
             if isIdle { continuation.resume() }
         }

@@ -33,6 +33,23 @@ struct SendCommand: AsyncParsableCommand {
         guard ["high", "normal", "low"].contains(priority) else {
             throw ValidationError("--priority is high, normal or low.")
         }
+        // A worker that cannot read who asks has nobody to answer: this command would wait in vain.
+        guard Self.isName(customer, maximum: 64) else {
+            throw ValidationError("--customer is 1 to 64 of A-Z a-z 0-9 _ -")
+        }
+        guard job.map({ Self.isName($0, maximum: 128) }) ?? true else {
+            throw ValidationError("--job is 1 to 128 of A-Z a-z 0-9 _ -")
+        }
+    }
+
+    private static func isName(_ text: String, maximum: Int) -> Bool {
+        (1...maximum).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2D: true
+                default: false
+                }
+            }
     }
 
     func run() async throws {
@@ -52,11 +69,16 @@ struct SendCommand: AsyncParsableCommand {
         defer { sender.close() }
         let id = job ?? "send-\(token)-\(String(UInt32.random(in: .min ... .max), radix: 16))"
         let started = ContinuousClock.now
-        try sender.send(
-            JobSender.Question(
-                text: text, system: system, customer: customer, job: id, model: model,
-                profile: profile ?? (model == nil ? "general" : nil), webhook: webhook),
-            routingKey: priority == "normal" ? "jobs" : "jobs.\(priority)")
+        do {
+            try sender.send(
+                JobSender.Question(
+                    text: text, system: system, customer: customer, job: id, model: model,
+                    profile: profile ?? (model == nil ? "general" : nil), webhook: webhook),
+                routingKey: priority == "normal" ? "jobs" : "jobs.\(priority)")
+        } catch let error as AMQPError where error.replyCode == 404 {
+            // No exchange: nobody has declared anything on this broker yet.
+            throw JobSender.Failure.notRouted(exchange: names.intake)
+        }
         if !json { Output.print("job \(id) of \(customer) is queued") }
         try follow(sender, since: started)
     }
@@ -128,8 +150,9 @@ struct AnswerView {
         case .failed(let body):
             breakLine()
             let error = body["error"]
+            let field = error?["param"]?.stringValue.map { " (\(printable($0)))" } ?? ""
             Output.error(
-                "chat-worker: \(error?["type"]?.stringValue ?? "error") \(error?["code"]?.stringValue ?? ""): "
+                "chat-worker: \(error?["type"]?.stringValue ?? "error") \(error?["code"]?.stringValue ?? "")\(field): "
                     + printable(error?["message"]?.stringValue ?? ""))
         case .skipped: break
         }

@@ -1,3 +1,4 @@
+import AMQP
 import ArgumentParser
 import WorkerService
 
@@ -29,14 +30,29 @@ struct TailCommand: AsyncParsableCommand {
             throw ValidationError(
                 "This would take messages off the customer's reply queue. Say --take, or set replies.exchange.")
         }
+        let queue = configuration.jobRules.replies.defaultQueue(of: customer ?? name)
         try Exit.mapping {
-            let tail = try ReplyTail(
-                configuration: try configuration.amqpConfiguration(), exchange: configuration.replies.exchange,
-                queue: configuration.jobRules.replies.defaultQueue(of: customer ?? name), isStream: isStream, name: name
-            )
+            let broker = try configuration.amqpConfiguration()
+            let tail: ReplyTail
+            do throws(AMQPError) {
+                tail = try ReplyTail(
+                    configuration: broker, exchange: configuration.replies.exchange, queue: queue,
+                    isStream: isStream, name: name)
+            } catch  where error.replyCode == 404 {
+                Output.error(missing(configuration.replies.exchange, queue))
+                throw ExitCode(Exit.unavailable)
+            }
             defer { tail.close() }
             try follow(tail)
         }
+    }
+
+    /// What to do where there is nothing to follow yet.
+    private func missing(_ exchange: String?, _ queue: String?) -> String {
+        if let exchange { return "chat-worker: there is no exchange \(exchange) yet: start a worker once" }
+        let hint = customer == nil ? "; where \(name) is a job, name its --customer" : ""
+        return "chat-worker: there is no reply queue \(queue ?? ""): its reader makes it, or the worker with "
+            + "replies.declare" + hint
     }
 
     private func follow(_ tail: ReplyTail) throws {

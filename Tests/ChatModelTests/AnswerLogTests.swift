@@ -83,6 +83,13 @@ final class AnswerHarness {
         )
     }
 
+    @Test func theModelThatAnsweredIsNamed() throws {
+        let answer = AnswerHarness()
+        #expect(answer.log.modelName == nil)
+        try answer.feed(raw: "x")
+        #expect(answer.log.modelName == "real")
+    }
+
     @Test func aFinishAloneIsAMessage() throws {
         let answer = AnswerHarness()
         try answer.feed(raw: "x")

@@ -117,6 +117,11 @@ import Testing
         (JobEnvelope(messageID: "j", contentEncoding: "gzip", customer: "acme"), "content_encoding"),
         (JobEnvelope(messageID: "j", correlationID: "a\nb", customer: "acme"), "correlation_id"),
         (JobEnvelope(messageID: "j", customer: "acme", traceparent: "a\rb"), "traceparent"),
+        (
+            JobEnvelope(messageID: "j", correlationID: String(repeating: "é", count: 128), customer: "acme"),
+            "correlation_id"
+        ),
+        (JobEnvelope(messageID: "j", customer: "acme", traceparent: String(repeating: "0", count: 129)), "traceparent"),
         (JobEnvelope(messageID: "j", customer: "acme", mistypedHeader: "x-profile"), "x-profile"),
     ])
     func refusedEnvelopes(envelope: JobEnvelope, field: String) {
@@ -125,6 +130,20 @@ import Testing
             Issue.record("accepted")
         } catch {
             #expect(error.field == field)
+        }
+    }
+
+    /// Who sent it is told, whatever else is wrong with the body.
+    @Test(arguments: [
+        #"{"n":"x","job":{"id":"j","customer":"acme"}}"#, #"{"job":{"id":"j","customer":"acme","typo":1}}"#,
+        #"{"model":7,"job":{"customer":"acme","id":"j"}}"#, #"{"job":{"deadline":3,"id":"j","customer":"acme"}}"#,
+    ])
+    func theSenderIsKnown(body: String) {
+        do throws(InvalidJob) {
+            _ = try Self.parse(body)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.id == "j" && error.customer == "acme" && error.replyTo == "chat.reply.acme")
         }
     }
 

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// The broker misbehaves while answers stream: no second call to the gateway, nothing lost, nothing damaged.
-@Suite(.serialized) struct BrokerTroubleTests {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct BrokerTroubleTests {
     static func settings() -> Deployment.Settings {
         var settings = Deployment.Settings()
         settings.broker = "trouble"

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What goes wrong has an outcome: refused jobs, failing gateways, failing webhooks, drains.
-@Suite(.serialized) struct FailureTests {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct FailureTests {
     @Test(arguments: [
         ("{", MessageProperties(isPersistent: true, messageID: "bad"), "body"),
         (
@@ -50,6 +50,76 @@ import Testing
             }
             await runner.stop()
             #expect(deployment.gateway.counters.requests == 0)
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    /// Properties that kill the unwary: nanoseconds as a timestamp, Latin-1 that grows as UTF-8.
+    @Test func oddPropertiesHaveAnOutcome() async throws {
+        try await MainJobTests.withWorker { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            var odd = TestJob("odd")
+            odd.properties.timestamp = 1_795_389_094_000_000_000
+            var bad = TestJob("bad", extra: ",\"n\":0")
+            bad.properties.appID = String(repeating: "é", count: 120)
+            try await deployment.enqueue([odd, bad])
+            try AnswerCheck(try await replies.terminal(of: "odd")).expectComplete(
+                deployment.gateway.answers(user: "odd").first)
+            try await replies.terminal(of: "bad")
+            #expect(try await deployment.takeAll(deployment.names.dead, atLeast: 1).count == 1)
+            _ = try await MainJobTests.firstWebhook(deployment)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    /// A customer's own queue that is full refuses every chunk: the job ends all the same, and its webhook comes.
+    @Test func aFullReplyQueueDoesNotHoldTheJob() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 5
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let (amqp, queue) = (deployment.amqp, "\(deployment.prefix).reply.full")
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "customer")
+                defer { session.close() }
+                try session.declareQueue(
+                    queue, durable: true,
+                    arguments: [
+                        "x-max-length": .int(1), "x-overflow": .string("reject-publish"), "x-expires": .int(120_000),
+                    ])
+                _ = try session.publish(routingKey: queue, body: [1])
+                _ = try session.publish(routingKey: queue, body: [2])
+            }
+            try await deployment.enqueue([TestJob("full", customer: "full")])
+            let hook = try await MainJobTests.firstWebhook(deployment)
+            #expect(hook.type == "chat.completion.completed")
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    /// Somebody deletes a queue of the worker's own: nothing is acked that has not arrived.
+    @Test func aDeletedDeadLetterQueueLosesNothing() async throws {
+        try await MainJobTests.withWorker { deployment, runner in
+            let (amqp, dead) = (deployment.amqp, deployment.names.dead)
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "vandal")
+                defer { session.close() }
+                try session.deleteQueue(dead)
+            }
+            try await deployment.enqueue([
+                TestJob(raw: Array("{".utf8), properties: MessageProperties(isPersistent: true))
+            ])
+            // Refused by then, and returned at least once.
+            for _ in 0..<100 where runner.status.invalid == 0 { try await Task.sleep(for: .milliseconds(20)) }
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "repair")
+                defer { session.close() }
+                try session.declareQueue(dead, durable: true, arguments: ["x-queue-type": .string("quorum")])
+            }
+            #expect(try await deployment.takeAll(dead, atLeast: 1).count == 1)
+            await runner.stop()
             #expect(try await deployment.leftOver().isEmpty)
         }
     }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The main job against a real broker: chunks, terminal, webhook, usage event, ack.
-@Suite(.serialized) struct MainJobTests {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct MainJobTests {
     /// Runs `body` with one worker; then drains it and takes everything away.
     static func withWorker(
         _ settings: Deployment.Settings = .init(), _ body: (Deployment, JobRunner) async throws -> Void
@@ -40,6 +40,7 @@ import Testing
             #expect(all.allSatisfy { $0.properties.headers.string("x-customer") == "acme" })
             let result = try #require(check.terminal)
             #expect(result["job"]?["metadata"]?["order"] == .number("7.0"), "echoed untouched")
+            #expect(result["job"]?["model"]?.stringValue == Deployment.models[0])
             #expect(result["job"]?["usage_source"]?.stringValue == "provider")
             #expect(result["usage"]?["completion_tokens"]?.integerValue ?? 0 > 0)
             #expect(result["job"]?["cost"]?["amount"]?.doubleValue ?? 0 > 0)

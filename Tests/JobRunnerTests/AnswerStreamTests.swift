@@ -1,3 +1,4 @@
+import AMQP
 import ChatModel
 import Synchronization
 import Testing
@@ -46,8 +47,11 @@ import Testing
         }
     }
 
-    static func terminal(_ attempt: Int = 1) -> AnswerStream.Terminal {
-        AnswerStream.Terminal(attempt: AttemptNumber(tryNumber: attempt), companions: [])
+    static func terminal(_ attempt: Int = 1) throws -> AnswerStream.Terminal {
+        let message = DurableMessage(
+            template: try PublishTemplate(exchange: "", routingKey: "q", properties: MessageProperties()), body: [7],
+            routing: .required, settled: { _ in })
+        return AnswerStream.Terminal(attempt: AttemptNumber(tryNumber: attempt), companions: [message])
     }
 
     @Test func standsOnTheListOnce() {
@@ -60,18 +64,19 @@ import Testing
         #expect(Self.take(stream) == "chunk c")
     }
 
-    @Test func theTerminalComesAfterEveryChunk() {
+    @Test func theTerminalComesAfterEveryChunk() throws {
         let stream = Fixture().makeStream()
         _ = Self.append("a", to: stream)
-        #expect(!stream.finish(Self.terminal()), "it is on the list already")
+        #expect(try !stream.finish(Self.terminal()), "it is on the list already")
         #expect(Self.take(stream) == "chunk a more")
         stream.published(7)
         #expect(Self.take(stream) == "ended after 7")
-        #expect(stream.close().isEmpty)
+        #expect(stream.close().map(\.body) == [[7]])
+        #expect(stream.close().isEmpty, "once")
         #expect(Self.take(stream) == "nothing")
     }
 
-    @Test func aLostConnectionSaysAllAgainUnderTheNextAttempt() {
+    @Test func aLostConnectionSaysAllAgainUnderTheNextAttempt() throws {
         let fixture = Fixture()
         let stream = fixture.makeStream()
         _ = Self.append("a", to: stream)
@@ -82,23 +87,23 @@ import Testing
         #expect(Self.take(stream) == "reset")
         #expect(Self.take(stream) == "chunk ab")
         #expect(fixture.attempts.withLock { $0 } == [2])
-        #expect(!stream.finish(Self.terminal(1)), "made for an attempt that is over")
-        #expect(stream.finish(Self.terminal(2)))
+        #expect(try !stream.finish(Self.terminal(1)), "made for an attempt that is over")
+        #expect(try stream.finish(Self.terminal(2)))
         #expect(Self.take(stream) == "ended after 0")
     }
 
-    @Test func aRewindVoidsTheTerminalThatWaitedForItsChunks() {
+    @Test func aRewindVoidsTheTerminalThatWaitedForItsChunks() throws {
         let fixture = Fixture()
         let stream = fixture.makeStream()
         _ = Self.append("a", to: stream)
-        _ = stream.finish(Self.terminal())
+        _ = try stream.finish(Self.terminal())
         #expect(Self.take(stream) == "chunk a more")
         #expect(Self.take(stream) == "ended after 0")
         #expect(stream.rewind())
         #expect(stream.close().isEmpty)
         #expect(Self.take(stream) == "reset")
         #expect(Self.take(stream) == "chunk a")
-        #expect(stream.finish(Self.terminal(2)))
+        #expect(try stream.finish(Self.terminal(2)))
     }
 
     @Test func whatWasNeverSentIsNotRewound() {
@@ -141,21 +146,21 @@ import Testing
         #expect(fixture.resumed.load(ordering: .relaxed) == 1)
     }
 
-    @Test func withoutAReplyQueueOnlyTheEndCounts() {
+    @Test func withoutAReplyQueueOnlyTheEndCounts() throws {
         let stream = Fixture().makeStream(highWater: 1, hasQueue: false)
         let appended = Self.append("some text", to: stream)
         #expect(!appended.enqueue && !appended.pause)
-        #expect(stream.finish(Self.terminal()))
+        #expect(try stream.finish(Self.terminal()))
         #expect(Self.take(stream) == "ended after 0")
     }
 
-    @Test func nothingAfterItWasAbandoned() {
+    @Test func nothingAfterItWasAbandoned() throws {
         let stream = Fixture().makeStream()
         _ = Self.append("a", to: stream)
         stream.abandon()
         #expect(Self.take(stream) == "nothing")
         #expect(!Self.append("b", to: stream).enqueue)
-        #expect(!stream.finish(Self.terminal()))
+        #expect(try !stream.finish(Self.terminal()))
         #expect(!stream.rewind())
     }
 }

@@ -151,10 +151,39 @@ import Testing
         #expect(elsewhere.claimedElsewhere() == .nothing)
     }
 
+    @Test func aChangedAttemptMakesTheEndAnew() {
+        var machine = Self.machine()
+        _ = machine.begin()
+        _ = machine.streamEnded(.complete, chance: 0)
+        #expect(machine.attemptChanged(AttemptNumber(tryNumber: 2), outcome: .completed) == .complete(.completed))
+        _ = machine.deliveryLost()
+        #expect(machine.attemptChanged(AttemptNumber(tryNumber: 3), outcome: .completed) == .nothing, "held")
+        #expect(machine.deliveryAdopted() == .complete(.completed))
+        #expect(machine.receiptsConfirmed() == .acknowledge)
+        #expect(machine.attemptChanged(AttemptNumber(tryNumber: 4), outcome: .completed) == .nothing, "it is over")
+    }
+
+    @Test func aDrainLeavesAJobThatIsBackOnItsQueueAlready() {
+        var machine = Self.machine()
+        _ = machine.begin()
+        machine.outputArrived()
+        _ = machine.deliveryLost()
+        #expect(machine.drainExpired() == .abandon)
+        #expect(machine.phase == .done)
+    }
+
+    @Test func aWaitHasALimit() {
+        var waiting = Self.machine()
+        #expect(waiting.waitExpired() == .handBack)
+        var running = Self.machine()
+        _ = running.begin()
+        #expect(running.waitExpired() == .nothing)
+    }
+
     @Test func attemptsOnlyGrow() {
         var machine = Self.machine(AttemptNumber(deliveryCount: 2))
-        machine.attemptChanged(AttemptNumber(deliveryCount: 2, tryNumber: 4))
-        machine.attemptChanged(AttemptNumber(deliveryCount: 1))
+        #expect(machine.attemptChanged(AttemptNumber(deliveryCount: 2, tryNumber: 4), outcome: nil) == .nothing)
+        #expect(machine.attemptChanged(AttemptNumber(deliveryCount: 1), outcome: nil) == .nothing)
         #expect(machine.attempt == AttemptNumber(deliveryCount: 2, tryNumber: 4))
     }
 }

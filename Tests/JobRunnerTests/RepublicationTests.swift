@@ -48,6 +48,32 @@ import Testing
         #expect(JobEnvelope(Self.delivery(headers), workerUser: "worker").verifiedCustomer == nil)
     }
 
+    @Test func aForgedVerifiedCustomerDoesNotSurvive() {
+        let delivery = Self.delivery(
+            ["x-verified-customer": .string("victim"), "x-republished": .int(.max)], userID: "worker")
+        let properties = Republication.properties(of: delivery, customer: nil, workerUser: "worker")
+        #expect(properties.headers["x-verified-customer"] == nil)
+        #expect(properties.headers.integer("x-republished") == 1_000_000_001)
+    }
+
+    /// Bytes that are not UTF-8 grow when they are replaced; headers may fill the whole frame.
+    @Test func whatDoesNotFitIsLeftBehind() throws {
+        var properties = MessageProperties(
+            contentType: String(repeating: "\u{FFFD}", count: 86), headers: ["x-customer": .string("acme")],
+            messageID: "j",
+            appID: String(repeating: "\u{FFFD}", count: 86))
+        properties.headers["x-webhook-url"] = .string(String(repeating: "a", count: 200_000))
+        properties.headers["mine"] = .string(String(repeating: "b", count: 200_000))
+        properties.headers["x-reason"] = .string("why")
+        #expect(throws: AMQPError.self) {
+            try PublishTemplate(exchange: "", routingKey: "q", properties: properties)
+        }
+        Republication.shorten(&properties, keeping: ["x-reason": .string("why")])
+        #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: "q", properties: properties) }
+        #expect(properties.headers == ["x-customer": .string("acme"), "x-reason": .string("why")])
+        #expect(properties.messageID == "j")
+    }
+
     @Test func aMistypedHeaderIsNamed() {
         let envelope = JobEnvelope(Self.delivery(["x-profile": .int(3)]), workerUser: "worker")
         #expect(envelope.mistypedHeader == "x-profile")

@@ -45,7 +45,8 @@ extension AnswerLog {
 
     /// The model that the gateway named, or `nil` before its first chunk.
     public var modelName: String? {
-        guard case .string(let name)? = try? JSONValue(parsing: Array("{\"".utf8) + tail.dropFirst(2) + [0x7D])["model"]
+        // Behind the quote that ends the id, and a comma.
+        guard case .string(let name)? = try? JSONValue(parsing: [0x7B] + tail.dropFirst(2) + [0x7D])["model"]
         else { return nil }
         return name
     }

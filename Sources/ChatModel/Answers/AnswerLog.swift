@@ -3,8 +3,9 @@
 /// Text is kept as the raw (escaped) bytes in which it came, one string in one buffer, so that what waits, what a
 /// reset must say again and the final text are the same bytes, and a joined chunk is a copy of a range. Chunks that
 /// may not be joined ("opaque": tool calls, reasoning, other choices, unknown keys) stand whole between the pieces of
-/// text. Not thread safe: its owner holds a lock.
-public struct AnswerLog: ~Copyable, Sendable {
+/// text. A copy shares the
+/// bytes until one of the two grows. Not thread safe: its owner holds a lock.
+public struct AnswerLog: Sendable {
     /// A chunk that travels as it came: its place in `bytes`, and the decoded bytes of choice 0 in it.
     struct Opaque: BitwiseCopyable, Sendable {
         var start: Int

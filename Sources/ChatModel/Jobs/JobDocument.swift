@@ -14,15 +14,18 @@ struct JobDocument {
     var choiceCount = 1
     var hasMaximumTokens = false
     var hasTemperature = false
+    /// The first thing that is wrong. What could be read beside it stands here all the same, so that whoever sent the
+    /// job can be told.
+    private(set) var refusal: InvalidJob?
 
-    init(reading body: [UInt8]) throws(InvalidJob) {
-        let result = body.withUnsafeBytes { bytes in
-            Result { () throws(InvalidJob) in try JobDocument(reading: bytes) }
+    init(reading body: [UInt8]) {
+        body.withUnsafeBytes { bytes in
+            do throws(InvalidJob) { try read(bytes) } catch { refusal = refusal ?? error }
         }
-        self = try result.get()
     }
 
-    private init(reading bytes: UnsafeRawBufferPointer) throws(InvalidJob) {
+    /// Throws where the body is no JSON object at all.
+    private mutating func read(_ bytes: UnsafeRawBufferPointer) throws(InvalidJob) {
         do throws(JSONError) {
             try JSONStrictness.validate(bytes, maximumDepth: JobParser.maximumDepth)
         } catch {
@@ -36,7 +39,7 @@ struct JobDocument {
         } catch {
             throw InvalidJob(field: "body", reason: "the body must be a JSON object: a chat completion request")
         }
-        do {
+        do throws(JSONError) {
             try cursor.expect(0x7B)
             guard try !cursor.isEmptyContainer(closing: 0x7D) else { return }
             repeat {
@@ -44,10 +47,13 @@ struct JobDocument {
                 let start = cursor.offset
                 let name = JSONText.string(cursor.bytes(try cursor.key().range))
                 let value = try cursor.skipValue(depth: JobParser.maximumDepth)
-                try take(name, Member(name: name, range: ByteRange(from: start, to: value.end)), cursor.bytes(value))
+                let member = Member(name: name, range: ByteRange(from: start, to: value.end))
+                do throws(InvalidJob) {
+                    try take(name, member, cursor.bytes(value))
+                } catch {
+                    refusal = refusal ?? error
+                }
             } while try cursor.nextElement(closing: 0x7D)
-        } catch let invalid as InvalidJob {
-            throw invalid
         } catch {
             throw InvalidJob(field: "body", reason: "\(error)")
         }
@@ -55,7 +61,9 @@ struct JobDocument {
 
     private mutating func take(_ name: String, _ member: Member, _ value: UnsafeRawBufferPointer) throws(InvalidJob) {
         switch name {
-        case "job": job = try JobBlock(reading: value)
+        case "job":
+            job = JobBlock(reading: value)
+            if let refusal = job.refusal { throw refusal }
         case "stream", "stream_options": break
         case "model":
             guard let text = Self.parsed(value)?.stringValue, !text.isEmpty, text.utf8.count <= 256 else {
@@ -96,32 +104,39 @@ struct JobBlock {
     var deadline: String?
     /// As it stands in the body.
     var metadata: [UInt8]?
+    /// The first thing that is wrong in it.
+    private(set) var refusal: InvalidJob?
 
     init() {}
 
-    init(reading bytes: UnsafeRawBufferPointer) throws(InvalidJob) {
+    init(reading bytes: UnsafeRawBufferPointer) {
         guard let value = try? JSONValue(parsing: bytes), case .object(let members) = value else {
-            throw InvalidJob(field: "job", reason: "job must be an object")
+            refusal = InvalidJob(field: "job", reason: "job must be an object")
+            return
         }
         for member in members where !member.value.isNull {
-            switch member.key {
-            case "id": id = try Self.text(member)
-            case "customer": customer = try Self.text(member)
-            case "profile": profile = try Self.text(member)
-            case "reply_to": replyTo = try Self.text(member)
-            case "webhook": webhook = try Self.text(member)
-            case "deadline": deadline = try Self.text(member)
-            case "metadata":
-                guard case .object = member.value else {
-                    throw InvalidJob(field: "job.metadata", reason: "job.metadata must be an object")
-                }
-                metadata = Self.rawValue(of: "metadata", in: bytes)
-            default:
-                throw InvalidJob(
-                    field: "job.\(member.key.prefix(64))",
-                    reason:
-                        "there is no such field; job has id, customer, profile, reply_to, webhook, deadline, metadata")
+            do throws(InvalidJob) { try take(member, in: bytes) } catch { refusal = refusal ?? error }
+        }
+    }
+
+    private mutating func take(_ member: JSONValue.Member, in bytes: UnsafeRawBufferPointer) throws(InvalidJob) {
+        switch member.key {
+        case "id": id = try Self.text(member)
+        case "customer": customer = try Self.text(member)
+        case "profile": profile = try Self.text(member)
+        case "reply_to": replyTo = try Self.text(member)
+        case "webhook": webhook = try Self.text(member)
+        case "deadline": deadline = try Self.text(member)
+        case "metadata":
+            guard case .object = member.value else {
+                throw InvalidJob(field: "job.metadata", reason: "job.metadata must be an object")
             }
+            metadata = Self.rawValue(of: "metadata", in: bytes)
+        default:
+            throw InvalidJob(
+                field: "job.\(member.key.prefix(64))",
+                reason:
+                    "there is no such field; job has id, customer, profile, reply_to, webhook, deadline, metadata")
         }
     }
 

@@ -64,6 +64,7 @@ public struct JobParser: Sendable {
             throw InvalidJob(field: "content_encoding", reason: "a content encoding is not supported: send plain JSON")
         }
         let document = try result.get()
+        if let refusal = document.refusal { throw refusal }
 
         let job = try Identifier.required(id, "job.id", or: "the property message_id", maximum: 128)
         let owner = try Identifier.required(
@@ -91,8 +92,8 @@ public struct JobParser: Sendable {
             request: RequestSplicer.splice(body, document, route: route, profile: profile),
             choiceCount: document.choiceCount, replyTo: queue, webhook: webhook,
             deadline: try deadline(block, envelope), metadata: block.metadata,
-            correlationID: try checked(envelope.correlationID, "correlation_id"),
-            traceparent: try checked(envelope.traceparent, "traceparent"))
+            correlationID: try checked(envelope.correlationID, "correlation_id", maximum: 255),
+            traceparent: try checked(envelope.traceparent, "traceparent", maximum: 128))
     }
 
     private func readBody(_ body: [UInt8]) -> Result<JobDocument, InvalidJob> {
@@ -102,7 +103,7 @@ public struct JobParser: Sendable {
                     field: "body",
                     reason: "the body has \(body.count) bytes, over jobs.max_bytes = \(rules.maximumBytes)"))
         }
-        return Result { () throws(InvalidJob) in try JobDocument(reading: body) }
+        return .success(JobDocument(reading: body))
     }
 
     private func customer(_ block: JobBlock, _ envelope: JobEnvelope) throws(InvalidJob) -> String? {
@@ -149,8 +150,12 @@ public struct JobParser: Sendable {
         return time.milliseconds
     }
 
-    private func checked(_ text: String?, _ field: String) throws(InvalidJob) -> String? {
-        if let text { try PlainText.check(text, field) }
+    private func checked(_ text: String?, _ field: String, maximum: Int) throws(InvalidJob) -> String? {
+        guard let text else { return nil }
+        try PlainText.check(text, field)
+        guard text.utf8.count <= maximum else {
+            throw InvalidJob(field: field, reason: "\(field) has at most \(maximum) bytes of UTF-8")
+        }
         return text
     }
 

@@ -69,9 +69,17 @@ final class JobBoard: Sendable {
     func lost(generation: UInt64) -> [JobExecution] {
         state.withLock { state in
             if state.generation == generation { state.generation = 0 }
+            // Those in the line are dropped with their deliveries.
+            for priority in state.waiting.indices { state.waiting[priority] = FIFO() }
             return Array(state.jobs.values)
         }
     }
+
+    /// The job of this key, where it is here.
+    func known(_ key: JobKey) -> JobExecution? { state.withLock { $0.jobs[key] } }
+
+    /// The connection that was opened last and is not lost, 0 for none.
+    var generation: UInt64 { state.withLock { $0.generation } }
 
     var all: [JobExecution] { state.withLock { Array($0.jobs.values) } }
 
@@ -94,8 +102,10 @@ final class JobBoard: Sendable {
     func empty() async {
         await withCheckedContinuation { continuation in
             let isEmpty = state.withLock { state in
-                if !state.jobs.isEmpty { state.whenEmpty = continuation }
-                return state.jobs.isEmpty
+                // Cancelled, nobody would resume it any more.
+                let isOver = state.jobs.isEmpty || Task.isCancelled
+                if !isOver { state.whenEmpty = continuation }
+                return isOver
             }
             if isEmpty { continuation.resume() }
         }

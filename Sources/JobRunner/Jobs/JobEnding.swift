@@ -22,7 +22,8 @@ struct JobEnding {
             let template = address.template(kind, attempt: attempt, run: run)
         {
             terminal.reply = DurableMessage(
-                template: template, body: body, isMandatory: address.tellsUnroutable, settled: { receipt(true, $0) })
+                template: template, body: body, routing: address.tellsUnroutable ? .told : .ignored,
+                settled: { receipt(true, $0) })
         }
         let now = host.wallClock()
         if let target = job.webhook.flatMap({ try? WebhookTarget(parsing: $0) }) {

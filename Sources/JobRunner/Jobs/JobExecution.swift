@@ -27,6 +27,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     private var pendingReceipts = 0
     private var replyWasUnroutable = false
     private var timeLimit: Scheduled<Void>?
+    private var waitLimit: Scheduled<Void>?
     /// It was given one of the worker's places for running jobs.
     private(set) var hasPlace = false
     /// The consumer connection that brought it here.
@@ -48,7 +49,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         machine = JobMachine(
             attempt: Republication.attempt(of: delivery, workerUser: host.user), policy: JobMachine.Policy())
         timings.received = received
-        if let published = delivery.properties.timestamp {
+        // A timestamp is seconds; what some put there instead (nanoseconds) says nothing.
+        if let published = delivery.properties.timestamp, published < 1 << 40 {
             timings.queuedBefore = host.wallClock().milliseconds - Int64(clamping: published) * 1_000
         }
     }
@@ -58,7 +60,12 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     /// A place is free.
     func begin() {
         hasPlace = true
-        guard machine.phase == .waiting else { return onFinished(self) }
+        guard machine.phase == .waiting else {
+            // Dropped while it stood in the line: the place is free again. One that is being handed back frees it later.
+            if machine.phase == .done { onFinished(self) }
+            return
+        }
+        waitLimit?.cancel()
         if let deadline = job.deadline, deadline <= host.wallClock().milliseconds {
             return perform(machine.timeExpired(.deadlineExceeded))
         }
@@ -92,6 +99,11 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     /// The job was not given back in time after its delivery was lost.
     func adoptionExpired() {
         if !machine.hasDelivery { perform(machine.claimedElsewhere()) }
+    }
+
+    /// It waits for a place: not so long that it would age towards the broker's ack timeout.
+    func limitWait(to limit: Duration) {
+        waitLimit = loop.scheduleTask(in: TimeAmount(limit)) { self.perform(self.machine.waitExpired()) }
     }
 
     var hasDelivery: Bool { machine.hasDelivery }
@@ -149,12 +161,13 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     }
 
     private func ask(restarts: Bool) {
-        guard let gateway = host.gateways[job.route.gateway] else { return }
+        guard let gateway = host.gateways[job.route.gateway] else { return perform(machine.timeExpired(.noGateway)) }
         timings.asked = NIODeadline.now().uptimeNanoseconds
+        if timings.begun == 0 { timings.begun = timings.asked }
         timings.connected = 0
         timings.firstOutput = 0
         if let stream, restarts {
-            tokensWasted += stream.withLog { log, _, _ in log.outputChunks }
+            tokensWasted += stream.outputChunks
             stream.restart(attempt: machine.attempt, defaults: defaults())
         } else {
             makeStream()
@@ -187,7 +200,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     }
 
     private func scheduleTimeLimit() {
-        let total = host.configuration.totalTimeout
+        let waited = NIODeadline.now().uptimeNanoseconds &- timings.received
+        let total = host.configuration.totalTimeout - .nanoseconds(Int64(clamping: waited))
         let left = job.deadline.map { Duration.milliseconds($0 - host.wallClock().milliseconds) } ?? total
         let limit = min(left, total)
         let failure: JobFailure = left < total ? .deadlineExceeded : .totalTimeout
@@ -196,8 +210,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
 
     /// A publish connection was lost: the answer is said again under a later attempt, and so is its end.
     private func attemptChanged(_ attempt: AttemptNumber) {
-        machine.attemptChanged(attempt)
-        if let outcome { complete(outcome) }
+        perform(machine.attemptChanged(attempt, outcome: outcome))
     }
 
     private func complete(_ outcome: JobMachine.Outcome) {
@@ -205,12 +218,12 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         if timings.ended == 0 { timings.ended = NIODeadline.now().uptimeNanoseconds }
         let stream = stream ?? makeStream()
         if stream.end() { shard.enqueue(stream) }
-        let terminal = stream.withLog { log, attempt, run in
-            let writer = ResultWriter(
-                job: job, attempt: attempt, tries: machine.tries, timings: timings, tokensWasted: tokensWasted)
-            return JobEnding(host: host, job: job, outcome: outcome, writer: writer, receipt: receipt)
-                .terminal(log, attempt: attempt, run: run)
-        }
+        // Made of a copy, which shares its bytes with the log: the publisher thread need not wait for it.
+        let (log, attempt, run) = stream.snapshot()
+        let writer = ResultWriter(
+            job: job, attempt: attempt, tries: machine.tries, timings: timings, tokensWasted: tokensWasted, log)
+        let terminal = JobEnding(host: host, job: job, outcome: outcome, writer: writer, receipt: receipt)
+            .terminal(log, attempt: attempt, run: run)
         pendingReceipts = terminal.companions.count + (terminal.reply == nil ? 0 : 1)
         if stream.finish(terminal) { shard.enqueue(stream) }
     }
@@ -247,6 +260,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     private func finish() {
         // A waiting job that is dropped still stands in the line; its turn will find it over.
         timeLimit?.cancel()
+        waitLimit?.cancel()
         if let stream { shard.unregister(stream) }
         switch outcome {
         case .completed: host.counters.completed.add(1, ordering: .relaxed)

@@ -10,6 +10,10 @@ extension JobFailure {
         type: "timeout", code: "total_timeout", message: "the answer took longer than limits.total_timeout allows",
         isRetryable: true, stage: .streaming)
 
+    static let noGateway = JobFailure(
+        type: "worker_error", code: "no_gateway", message: "the model's gateway is not configured in this worker",
+        isRetryable: true, stage: .connect)
+
     static func answerTooLarge(_ maximum: Int) -> JobFailure {
         JobFailure(
             type: "limit_exceeded", code: "answer_too_large",

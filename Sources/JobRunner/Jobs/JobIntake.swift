@@ -51,7 +51,10 @@ final class JobIntake: Sendable {
         for job in board.all {
             job.loop.execute {
                 guard !job.hasDelivery else { return }
-                job.loop.scheduleTask(in: Self.adoptionTime) { job.adoptionExpired() }
+                job.loop.scheduleTask(in: Self.adoptionTime) {
+                    // A later connection starts the time anew.
+                    if self.board.generation == generation { job.adoptionExpired() }
+                }
             }
         }
     }
@@ -75,7 +78,10 @@ final class JobIntake: Sendable {
             return refuse(delivery, error)
         }
         let attempt = Republication.attempt(of: delivery, workerUser: host.user)
-        if attempt.deliveryCount >= Self.suspectAfter, delivery.queue != host.names.suspect {
+        // One that still streams here has killed nobody: it is only given back.
+        if attempt.deliveryCount >= Self.suspectAfter, delivery.queue != host.names.suspect,
+            board.known(job.key) == nil
+        {
             return setApart(delivery, job)
         }
         let execution = JobExecution(
@@ -100,7 +106,8 @@ final class JobIntake: Sendable {
     private func admit(_ execution: JobExecution) {
         switch board.admit(execution) {
         case .start: execution.loop.execute { execution.begin() }
-        case .waits, .stale: break
+        case .waits: execution.loop.execute { execution.limitWait(to: self.host.configuration.maximumWait) }
+        case .stale: break
         case .known(let known): known.loop.execute { self.rejoin(known, execution) }
         }
     }
@@ -154,7 +161,8 @@ final class JobIntake: Sendable {
                 let body = ResultWriter.error(failure, id: invalid.id, customer: invalid.customer, attempt: attempt)
                 messages.append(
                     DurableMessage(
-                        template: template, body: body, isMandatory: address.tellsUnroutable, settled: ending.receipt))
+                        template: template, body: body, routing: address.tellsUnroutable ? .told : .ignored,
+                        settled: ending.receipt))
             }
         }
         let dead = try? Messages.dead(
@@ -177,7 +185,7 @@ final class JobIntake: Sendable {
             republishes: Republication.count(of: delivery, workerUser: host.user), deliveryCount: 999, tryNumber: 999)
         let ending = Ending(host: host, endings: endings, delivery: delivery)
         let log = AnswerLog(defaults: .init(id: "", model: job.route.upstreamModel, created: 0))
-        let writer = ResultWriter(job: job, attempt: attempt, tries: 0, timings: JobTimings(), tokensWasted: 0)
+        let writer = ResultWriter(job: job, attempt: attempt, tries: 0, timings: JobTimings(), tokensWasted: 0, log)
         let receipt = ending.receipt
         let terminal = JobEnding(
             host: host, job: job, outcome: .failed(failure), writer: writer, receipt: { _, settled in receipt(settled) }

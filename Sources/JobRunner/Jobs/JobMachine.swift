@@ -75,8 +75,14 @@ struct JobMachine: Sendable {
         if phase == .connecting { phase = .streaming }
     }
 
-    /// The answer goes on under a later attempt (a publish connection was lost).
-    mutating func attemptChanged(_ attempt: AttemptNumber) { self.attempt = max(self.attempt, attempt) }
+    /// The answer goes on under a later attempt (a publish connection was lost), and its end must be made anew.
+    ///
+    /// - Parameter outcome: how the job had ended, where it had.
+    mutating func attemptChanged(_ attempt: AttemptNumber, outcome: Outcome?) -> Action {
+        self.attempt = max(self.attempt, attempt)
+        guard phase == .completing, let outcome else { return .nothing }
+        return finish(outcome)
+    }
 
     /// - Parameter chance: 0 to 1.
     mutating func streamEnded(_ end: GatewayStreamEnd, chance: Double) -> Action {
@@ -139,7 +145,12 @@ struct JobMachine: Sendable {
         }
     }
 
+    /// It has waited long enough for a place in this worker.
+    mutating func waitExpired() -> Action { phase == .waiting ? giveBack() : .nothing }
+
     private mutating func giveBack() -> Action {
+        // Without its delivery the job is back on its queue already.
+        guard hasDelivery else { return claimedElsewhere() }
         phase = .completing
         return .handBack
     }

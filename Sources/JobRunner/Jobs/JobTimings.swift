@@ -1,6 +1,8 @@
 /// When things happened to a job, in nanoseconds of the monotonic clock (0: not yet).
 struct JobTimings: BitwiseCopyable, Sendable {
     var received: UInt64 = 0
+    /// The first try, and the last.
+    var begun: UInt64 = 0
     var asked: UInt64 = 0
     var connected: UInt64 = 0
     var firstOutput: UInt64 = 0
@@ -12,7 +14,7 @@ struct JobTimings: BitwiseCopyable, Sendable {
     /// the last try's connection (about 0 on a reused one), `first_token` from then to the first output.
     func append(to output: inout [UInt8]) {
         output.append(contentsOf: "{\"queued_ms\":".utf8)
-        let waited = asked > received ? asked - received : 0
+        let waited = begun > received ? begun - received : 0
         Self.append(UInt64(max(queuedBefore, 0)) * 1_000_000 + waited, to: &output)
         output.append(contentsOf: ",\"connect_ms\":".utf8)
         Self.append(connected > asked && asked > 0 ? connected - asked : nil, to: &output)

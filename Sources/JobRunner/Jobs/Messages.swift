@@ -13,11 +13,11 @@ enum Messages {
     ) throws(AMQPError) -> DurableMessage {
         DurableMessage(
             template: try PublishTemplate(exchange: "", routingKey: queue, properties: properties), body: body,
-            isMandatory: true, settled: settled)
+            routing: .required, settled: settled)
     }
 
-    /// A delivery's message to another of the worker's queues, body untouched. Where a backend's own headers leave no
-    /// room for the worker's, they are left behind.
+    /// A delivery's message to another of the worker's queues, body untouched. What of a backend's own headers and
+    /// properties leaves no room for the worker's, or is too long once it is UTF-8, is left behind.
     static func republished(
         _ delivery: Delivery, to queue: String, customer: String?, host: JobHost, adding notes: FieldTable = [:],
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
@@ -27,10 +27,7 @@ enum Messages {
         do throws(AMQPError) {
             return try toQueue(queue, properties, body: delivery.body, settled: settled)
         } catch {
-            var headers = FieldTable()
-            for (key, value) in properties.headers
-            where Republication.contractHeaders.contains(key) || notes[key] != nil { headers[key] = value }
-            properties.headers = headers
+            Republication.shorten(&properties, keeping: notes)
             return try toQueue(queue, properties, body: delivery.body, settled: settled)
         }
     }
@@ -43,7 +40,7 @@ enum Messages {
             contentType: "application/json", isPersistent: true, messageID: messageID, type: "usage", userID: user)
         return DurableMessage(
             template: try PublishTemplate(exchange: exchange, routingKey: routingKey, properties: properties),
-            body: body, isMandatory: false, settled: settled)
+            body: body, routing: .ignored, settled: settled)
     }
 
     static func webhook(

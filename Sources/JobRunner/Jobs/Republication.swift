@@ -27,7 +27,9 @@ enum Republication {
         properties.expiration = nil
         properties.isPersistent = true
         var headers = FieldTable()
-        for (key, value) in delivery.properties.headers where !isBrokers(key) { headers[key] = value }
+        // What is trusted under the worker's login is never taken over from somebody else's message.
+        for (key, value) in delivery.properties.headers
+        where !isBrokers(key) && key != Header.verifiedCustomer && key != Header.count { headers[key] = value }
         headers[Header.count] = .int(Int64(count(of: delivery, workerUser: workerUser)) + 1)
         if let customer { headers[Header.verifiedCustomer] = .string(customer) }
         for (key, value) in adding { headers[key] = value }
@@ -38,7 +40,7 @@ enum Republication {
     /// Times that a worker has republished this message. A backend cannot raise it: it counts under a worker's login.
     static func count(of delivery: Delivery, workerUser: String) -> Int {
         guard delivery.properties.userID == workerUser else { return 0 }
-        return Int(clamping: max(delivery.properties.headers.integer(Header.count) ?? 0, 0))
+        return Int(clamping: min(max(delivery.properties.headers.integer(Header.count) ?? 0, 0), 1_000_000_000))
     }
 
     /// The number of the first attempt within this delivery.
@@ -46,6 +48,25 @@ enum Republication {
         AttemptNumber(
             republishes: count(of: delivery, workerUser: workerUser),
             deliveryCount: Int(clamping: delivery.properties.headers.integer("x-delivery-count") ?? 0), tryNumber: 1)
+    }
+
+    /// Leaves out what does not fit: foreign headers, and text over AMQP's 255 bytes (bytes that are not UTF-8 grow when
+    /// they are replaced).
+    static func shorten(_ properties: inout MessageProperties, keeping notes: FieldTable) {
+        var headers = FieldTable()
+        for (key, value) in properties.headers where contractHeaders.contains(key) || notes[key] != nil {
+            if case .string(let text) = value, text.utf8.count > 4_096 { continue }
+            headers[key] = value
+        }
+        properties.headers = headers
+        func short(_ text: String?) -> String? { text.flatMap { $0.utf8.count <= 255 ? $0 : nil } }
+        properties.contentType = short(properties.contentType)
+        properties.contentEncoding = short(properties.contentEncoding)
+        properties.correlationID = short(properties.correlationID)
+        properties.replyTo = short(properties.replyTo)
+        properties.messageID = short(properties.messageID)
+        properties.type = short(properties.type)
+        properties.appID = short(properties.appID)
     }
 
     /// Headers that a job needs in its next life.

@@ -8,11 +8,48 @@ struct ResultWriter {
     let timings: JobTimings
     /// Output chunks of tries that were thrown away.
     let tokensWasted: Int
+    /// What costs time to tell of an answer, found out once for all bodies.
+    let usage: Usage
+    let contentSHA256: String
+    let model: String
+
+    init(
+        job: Job, attempt: AttemptNumber, tries: Int, timings: JobTimings, tokensWasted: Int,
+        _ log: borrowing AnswerLog
+    ) {
+        self.job = job
+        self.attempt = attempt
+        self.tries = tries
+        self.timings = timings
+        self.tokensWasted = tokensWasted
+        usage = Usage(log, requestBytes: job.request.count)
+        contentSHA256 = log.contentSHA256()
+        model = log.modelName ?? job.route.upstreamModel
+    }
 
     struct Usage: Equatable {
         var promptTokens: Int
         var completionTokens: Int
         var isEstimated: Bool
+
+        /// The provider's where it sent one; else estimated.
+        init(_ log: borrowing AnswerLog, requestBytes: Int) {
+            if !log.usage.isEmpty, let usage = try? JSONValue(parsing: log.usage),
+                let prompt = usage["prompt_tokens"]?.integerValue,
+                let completion = usage["completion_tokens"]?.integerValue,
+                (0...Self.most).contains(prompt), (0...Self.most).contains(completion)
+            {
+                (promptTokens, completionTokens, isEstimated) = (prompt, completion, false)
+            } else if log.outputChunks == 0 {
+                // Nothing came, so nothing was sold that we know of.
+                (promptTokens, completionTokens, isEstimated) = (0, 0, true)
+            } else {
+                // About four bytes of English a token (OpenAI's rule of thumb); a gateway sends about one token a chunk.
+                (promptTokens, completionTokens, isEstimated) = ((requestBytes + 3) / 4, log.outputChunks, true)
+            }
+        }
+
+        private static let most = 1 << 40
     }
 
     /// The body of a `chat.completion`.
@@ -23,7 +60,7 @@ struct ResultWriter {
         output.append(contentsOf: ",\"usage\":".utf8)
         appendUsage(log, to: &output)
         output.append(contentsOf: ",\"job\":".utf8)
-        appendJob(log, to: &output)
+        appendJob(to: &output)
         output.append(0x7D)
         return output
     }
@@ -44,7 +81,7 @@ struct ResultWriter {
             output.append(contentsOf: "null".utf8)
         }
         output.append(contentsOf: ",\"job\":".utf8)
-        appendJob(log, to: &output)
+        appendJob(to: &output)
         output.append(0x7D)
         return output
     }
@@ -59,7 +96,7 @@ struct ResultWriter {
         output.append(contentsOf: ",\"usage\":".utf8)
         appendUsage(log, to: &output)
         output.append(contentsOf: ",\"job\":".utf8)
-        appendJob(log, to: &output)
+        appendJob(to: &output)
         output.append(0x7D)
         return output
     }
@@ -96,21 +133,7 @@ struct ResultWriter {
         }
     }
 
-    func usage(_ log: borrowing AnswerLog) -> Usage {
-        if !log.usage.isEmpty, let usage = try? JSONValue(parsing: log.usage),
-            let prompt = usage["prompt_tokens"]?.integerValue,
-            let completion = usage["completion_tokens"]?.integerValue,
-            prompt >= 0, completion >= 0
-        {
-            return Usage(promptTokens: prompt, completionTokens: completion, isEstimated: false)
-        }
-        // About four bytes of English a token (OpenAI's rule of thumb); a gateway sends about one token a chunk.
-        return Usage(
-            promptTokens: (job.request.count + 3) / 4, completionTokens: log.outputChunks, isEstimated: true)
-    }
-
     private func appendUsage(_ log: borrowing AnswerLog, to output: inout [UInt8]) {
-        let usage = usage(log)
         guard usage.isEstimated else { return output.append(contentsOf: log.usage) }
         let total = usage.promptTokens + usage.completionTokens
         output.append(
@@ -119,8 +142,7 @@ struct ResultWriter {
                 .utf8)
     }
 
-    private func appendJob(_ log: borrowing AnswerLog, to output: inout [UInt8]) {
-        let usage = usage(log)
+    private func appendJob(to output: inout [UInt8]) {
         output.append(contentsOf: "{\"id\":".utf8)
         JSONText.appendQuoted(job.id.utf8, to: &output)
         output.append(contentsOf: ",\"customer\":".utf8)
@@ -130,8 +152,8 @@ struct ResultWriter {
             output.append(contentsOf: metadata)
         }
         output.append(contentsOf: ",\"attempt\":\(attempt.value),\"attempts\":\(tries),\"model\":".utf8)
-        JSONText.appendQuoted((log.modelName ?? job.route.upstreamModel).utf8, to: &output)
-        output.append(contentsOf: ",\"content_sha256\":\"\(log.contentSHA256())\",\"timings\":".utf8)
+        JSONText.appendQuoted(model.utf8, to: &output)
+        output.append(contentsOf: ",\"content_sha256\":\"\(contentSHA256)\",\"timings\":".utf8)
         timings.append(to: &output)
         output.append(contentsOf: ",\"cost\":".utf8)
         if let price = job.route.price {

@@ -133,10 +133,13 @@ final class AnswerStream: Sendable {
         }
     }
 
-    /// Reads the log, to make a result of it.
-    func withLog<Result: Sendable>(_ body: (borrowing AnswerLog, AttemptNumber, _ run: String) -> Result) -> Result {
-        state.withLock { body($0.log, $0.attempt, $0.wire?.run ?? "") }
+    /// The answer as it stands, to make a result of it, and the attempt and run that it belongs to.
+    func snapshot() -> (log: AnswerLog, attempt: AttemptNumber, run: String) {
+        state.withLock { ($0.log, $0.attempt, $0.wire?.run ?? "") }
     }
+
+    /// Chunks with output so far.
+    var outputChunks: Int { state.withLock { $0.log.outputChunks } }
 
     /// Raw bytes of the answer so far.
     var count: Int { state.withLock { $0.log.count } }

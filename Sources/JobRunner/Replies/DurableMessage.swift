@@ -1,4 +1,5 @@
 internal import AMQP
+internal import Synchronization
 
 /// A message that is sent again until the broker has confirmed it: terminals, webhook tasks, events, republished jobs.
 /// One instance is one message; what is sent again is the same, with the same `message_id`.
@@ -8,21 +9,34 @@ final class DurableMessage: Sendable {
         case confirmed
         /// Confirmed, but no queue took it: the reply queue does not exist.
         case unroutable
+        /// The broker refused it again and again: the reply queue is full.
+        case refused
+    }
+
+    /// What is done about a message that no queue takes.
+    enum Routing: Sendable {
+        /// Published again until a queue takes it: the worker's own queues, which are declared at every connect.
+        case required
+        /// The sender is told, and goes on: somebody else's reply queue.
+        case told
+        /// Not asked: exchanges, where it is nobody's fault that nobody listens.
+        case ignored
     }
 
     let template: PublishTemplate
     let body: [UInt8]
-    /// Ask the broker to say so where no queue takes it.
-    let isMandatory: Bool
+    let routing: Routing
+    /// Times that the broker has refused it. The publisher thread's.
+    let refusals = Atomic<Int>(0)
     /// Called once, on the publisher thread.
     let settled: @Sendable (Settlement) -> Void
 
     init(
-        template: PublishTemplate, body: [UInt8], isMandatory: Bool, settled: @escaping @Sendable (Settlement) -> Void
+        template: PublishTemplate, body: [UInt8], routing: Routing, settled: @escaping @Sendable (Settlement) -> Void
     ) {
         self.template = template
         self.body = body
-        self.isMandatory = isMandatory
+        self.routing = routing
         self.settled = settled
     }
 }

@@ -90,6 +90,8 @@ final class ReplyQueueDeclarer: @unchecked Sendable {
             } catch {
                 if error.code != .channelClosed { session = nil }
                 guard isLast || error.code == .channelClosed else { continue }
+                // Somebody has declared it otherwise: it is there, and not asked for again in the next minute.
+                if error.code == .channelClosed { known.withLock { $0[queue] = .now + .seconds(60) } }
                 return logger.warning(
                     "reply queue cannot be declared", metadata: [LogKey.queue: "\(queue)", LogKey.error: "\(error)"])
             }

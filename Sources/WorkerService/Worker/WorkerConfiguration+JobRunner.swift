@@ -22,9 +22,11 @@ extension WorkerConfiguration {
             broker: try amqpConfiguration(in: environment), plan: topologyPlan, rules: rules,
             gateways: Array(try gatewayConfigurations(in: environment).values), webhooks: webhooks,
             publishers: broker.publishers, confirmWindow: broker.confirmWindow, concurrency: jobs.concurrency,
-            prefetch: Int(jobs.prefetch), webhookPrefetch: self.webhooks.prefetch,
+            prefetch: Int(jobs.prefetch), takesPriorities: jobs.hasPriorityQueues,
+            webhookPrefetch: self.webhooks.prefetch,
             highWaterBytes: replies.highWaterBytes, maximumAnswerBytes: replies.maximumAnswerBytes,
-            replyQueues: replyQueuePlan, totalTimeout: limits.totalTimeout, drainTimeout: limits.drainTimeout)
+            replyQueues: replyQueuePlan, maximumWait: maximumWait, totalTimeout: limits.totalTimeout,
+            drainTimeout: limits.drainTimeout)
     }
 
     /// Everything that the worker declares on the broker.
@@ -36,6 +38,9 @@ extension WorkerConfiguration {
             controlMaximumAge: "\(broker.controlMaximumAge.components.seconds)s",
             journalMaximumAge: "\(broker.journalMaximumAge.components.seconds)s", replyExchange: replies.exchange)
     }
+
+    /// Half of what the broker's ack timeout leaves beside a whole run.
+    private var maximumWait: Duration { max(.seconds(1), (broker.consumerTimeout - limits.totalTimeout) / 2) }
 
     private var replyQueuePlan: ReplyQueuePlan? {
         let kind: ReplyQueuePlan.Kind

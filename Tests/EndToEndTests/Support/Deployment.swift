@@ -149,20 +149,20 @@ final class Deployment: Sendable {
         }
     }
 
-    /// Messages ready in the queues that must be empty in the end.
+    /// Messages in the queues that must be empty in the end, also those that come back from a closed connection.
     /// - Parameter excepted: a queue that nobody consumes any more.
-    func leftOver(besides excepted: String? = nil) async throws -> [String: Int] {
+    func leftOver(besides excepted: String? = nil) async throws -> [String] {
         let (amqp, names) = (amqp, names)
         return try await onOwnThread {
             let session = try AMQPSession(configuration: amqp, role: "inspector")
             defer { session.close() }
-            var counts: [String: Int] = [:]
             for queue in [names.jobs, names.jobsHigh, names.jobsLow, names.suspect, names.failed, names.webhooks]
             where queue != excepted {
-                let count = try session.inspectQueue(queue).messageCount
-                if count > 0 { counts[queue] = count }
+                try session.consume(queue, noAck: true)
             }
-            return counts
+            var found: [String] = []
+            while let delivery = try session.receive(timeout: .seconds(1)) { found.append(delivery.queue) }
+            return found
         }
     }
 
