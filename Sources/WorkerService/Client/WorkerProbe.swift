@@ -62,7 +62,8 @@ public struct WorkerProbe: Sendable {
             let time = (ContinuousClock.now - started).wholeMilliseconds
             return Finding(subject: subject, isReachable: true, detail: "answers after \(time) ms")
         } catch {
-            return Finding(subject: subject, isReachable: false, detail: "cannot connect: \(error)")
+            let reason = (error as? NIOConnectionError)?.connectionErrors.first.map { "\($0.error)" } ?? "\(error)"
+            return Finding(subject: subject, isReachable: false, detail: "cannot connect: \(reason)")
         }
     }
 }

@@ -1,3 +1,5 @@
+import Webhooks
+
 /// What `check` can say without the network, and `run` before it starts.
 extension WorkerConfiguration {
     /// Errors and warnings: the rules of the file, then what the environment lacks (secrets, files, descriptors).
@@ -11,8 +13,27 @@ extension WorkerConfiguration {
             found.append(
                 mistake(at: ["models"], "there is no [models.NAME], and no jobs.default_gateway: every job is invalid"))
         }
+        found += endpointMistakes(in: environment)
         found += secretMistakes(in: environment) + fileMistakes() + descriptorMistakes(in: environment)
         return found.inFileOrder()
+    }
+
+    /// Endpoints that the worker would refuse to post to, judged by the same policy.
+    private func endpointMistakes(in environment: ConfigurationEnvironment) -> [ConfigurationMistake] {
+        let policy = WebhookPolicy(
+            configuration: WebhookConfiguration(
+                insecureHosts: Set(webhooks.insecureHosts), allowedNetworks: webhooks.allowedNetworks))
+        return webhooks.endpoints.inOrder.compactMap { name, endpoint in
+            do throws(WebhookError) {
+                _ = try policy.url(endpoint.url.description)
+                return nil
+            } catch .insecure {
+                return nil  // told with its line by the rules of the file
+            } catch {
+                return mistake(
+                    at: ["webhooks", "endpoints", name, "url"], "\(error); webhooks.allow_networks can allow it")
+            }
+        }
     }
 
     /// Descriptors that the worker may need at once: a socket for each job, each idle connection, each post, the
