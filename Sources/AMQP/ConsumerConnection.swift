@@ -46,6 +46,9 @@ public final class ConsumerConnection: Sendable {
         if thread.isStarted { await mailbox.stopConsuming() }
     }
 
+    /// Whether its thread, while connected, has not gone round its loop for so long. From any thread; for a watchdog.
+    public func isStuck(longerThan limit: Duration) -> Bool { mailbox.pulse.isStuck(longerThan: limit) }
+
     /// Sends the acks that are pending, closes channel and connection, and ends the thread.
     public func close() async {
         mailbox.requestClose()

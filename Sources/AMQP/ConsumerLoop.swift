@@ -74,6 +74,7 @@ final class ConsumerLoop {
         let opened = Monotonic.now()
         logger.info("amqp connected", metadata: ["amqp.role": "consumer", "amqp.address": "\(link.address.text)"])
         delegate.consumerOpened(generation: generation)
+        defer { mailbox.pulse.rest() }
         do throws(AMQPError) {
             try serve(link)
             link.close()
@@ -124,7 +125,9 @@ final class ConsumerLoop {
     private func serve(_ link: BrokerLink) throws(AMQPError) {
         var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
         while true {
-            link.enter()
+            let now = Monotonic.now()
+            mailbox.pulse.beat(now: now)
+            link.enter(now: now)
             let isDry = try receive(link, &assembler)
             try settle(link)
             try stopIfAsked(link)

@@ -12,6 +12,7 @@ final class ConsumerMailbox: Sendable {
     }
 
     let waker = Waker()
+    let pulse = ThreadPulse()
     private let state = Mutex(State())
 
     func settle(_ settlement: Settlement) {

@@ -35,6 +35,9 @@ public final class PublisherConnection: Sendable {
     /// and a system call only where the thread sleeps.
     public func wake() { mailbox.waker.wake() }
 
+    /// Whether its thread, while connected, has not gone round its loop for so long. From any thread; for a watchdog.
+    public func isStuck(longerThan limit: Duration) -> Bool { mailbox.pulse.isStuck(longerThan: limit) }
+
     /// Goes on publishing and waiting for confirms until the driver offers nothing and nothing is outstanding, or
     /// `deadline` has passed; then closes the connection and ends the thread. What is outstanding then is reported
     /// with `publisherLost`. Never waits for a connection that is down.

@@ -76,7 +76,10 @@ final class PublisherLoop {
         begin(link)
         logger.info("amqp connected", metadata: ["amqp.role": "\(role)", "amqp.address": "\(link.address.text)"])
         driver.publisherOpened(generation: generation)
-        defer { self.link = nil }
+        defer {
+            self.link = nil
+            mailbox.pulse.rest()
+        }
         do throws(AMQPError) {
             try serve(link)
             if window.outstanding > 0 {
@@ -124,6 +127,7 @@ final class PublisherLoop {
         var nextTick = Monotonic.now() + ConnectionPoller.tick
         while true {
             let now = Monotonic.now()
+            mailbox.pulse.beat(now: now)
             link.enter(now: now)
             // Reading comes first: it notices a blocked or dead connection before anything is published to it.
             let (isDry, hasProgress) = try receive(link, &assembler)

@@ -3,6 +3,7 @@ import Synchronization
 /// What other threads ask of a publish connection's thread.
 final class PublisherMailbox: Sendable {
     let waker = Waker()
+    let pulse = ThreadPulse()
     /// Monotonic nanoseconds until which to wait for confirms; 0 while nobody asked to close.
     private let deadline = Atomic<UInt64>(0)
 

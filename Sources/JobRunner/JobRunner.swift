@@ -98,6 +98,18 @@ public final class JobRunner: Sendable {
             webhooksPending: webhooks.pending)
     }
 
+    /// Whether the thread of a broker connection has not turned for so long, and for longer than the library may take
+    /// for one call. Any thread; for a watchdog.
+    public func hasStuckThread(after limit: Duration) -> Bool {
+        let limit = max(limit, configuration.broker.timeout * 3)
+        return consumer.isStuck(longerThan: limit) || host.shards.contains { $0.isStuck(longerThan: limit) }
+    }
+
+    /// Longest time that `stop` takes: the drain, then handing back and closing.
+    public var longestStop: Duration {
+        configuration.drainTimeout + Self.handBackTime * 3 + configuration.broker.timeout
+    }
+
     /// Stops without loss: takes nothing new, lets running jobs finish within the drain timeout, hands back the rest,
     /// waits for confirms, acks, closes.
     public func stop() async {

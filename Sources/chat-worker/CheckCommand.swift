@@ -17,16 +17,10 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "One JSON object.") var json = false
 
     func run() async throws {
-        var mistakes: [ConfigurationMistake] = []
+        let (configuration, mistakes) = WorkerConfiguration.examine(path: options.config)
         var findings: [WorkerProbe.Finding] = []
-        do throws(ConfigurationErrors) {
-            let configuration = try WorkerConfiguration.load(path: options.config)
-            mistakes = configuration.check()
-            if !offline, !Self.hasErrors(mistakes) {
-                findings = try await WorkerProbe(configuration: configuration).run()
-            }
-        } catch {
-            mistakes = error.mistakes
+        if !offline, let configuration {
+            findings = try await Exit.mapping { try await WorkerProbe(configuration: configuration).run() }
         }
         if json { printJSON(mistakes, findings) } else { printText(mistakes, findings) }
         if Self.hasErrors(mistakes) { throw ExitCode(Exit.configuration) }

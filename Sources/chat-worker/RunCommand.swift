@@ -13,10 +13,9 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
-        let configuration = try options.load()
-        let mistakes = configuration.check()
+        let (found, mistakes) = WorkerConfiguration.examine(path: options.config)
         for mistake in mistakes { Output.error(mistake.description(inFile: options.config)) }
-        guard !mistakes.contains(where: { $0.severity == .error }) else { throw ExitCode(Exit.configuration) }
+        guard let configuration = found else { throw ExitCode(Exit.configuration) }
         LogOutput.bootstrap(format: configuration.worker.logFormat, level: configuration.worker.logLevel)
         let worker = Worker(configuration: configuration, logger: Logger(label: "chat-worker"))
         try await Exit.mapping { try await worker.run() }

@@ -143,8 +143,8 @@ final class JobIntake: Sendable {
             "job refused",
             metadata: [
                 LogKey.job: "\(invalid.id ?? "")", LogKey.customer: "\(invalid.customer ?? "")",
-                LogKey.errorCode: "\(invalid.code)", LogKey.errorField: "\(invalid.field)",
-                LogKey.error: "\(invalid.reason)", LogKey.queue: "\(delivery.queue)",
+                LogKey.errorCode: "\(invalid.code)", LogKey.errorField: "\(invalid.loggedField)",
+                LogKey.error: "\(invalid.loggedReason)", LogKey.queue: "\(delivery.queue)",
             ])
         let failure = JobFailure(invalid)
         let attempt = Republication.attempt(of: delivery, workerUser: host.user)

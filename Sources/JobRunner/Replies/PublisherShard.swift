@@ -23,6 +23,9 @@ final class PublisherShard: Sendable {
     /// Waits until all that was handed in is confirmed, at most until `deadline` has passed.
     func close(deadline: Duration) async { await connection.close(deadline: deadline) }
 
+    /// Whether its thread is stuck; see `PublisherConnection`.
+    func isStuck(longerThan limit: Duration) -> Bool { connection.isStuck(longerThan: limit) }
+
     /// A stream has something to send. Any thread.
     func enqueue(_ stream: AnswerStream) {
         if feed.add(stream) { connection.wake() }

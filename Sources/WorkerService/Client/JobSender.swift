@@ -56,7 +56,7 @@ public final class JobSender {
         public var description: String {
             switch self {
             case .notRouted(let exchange):
-                "no queue is bound to the exchange \(exchange): start a worker once, or run `chat-worker topology --declare`"
+                "nothing takes jobs from the exchange \(exchange): start a worker once, or run `chat-worker topology --declare`"
             case .refused: "the broker refused the job: its queue is full"
             }
         }
@@ -78,12 +78,19 @@ public final class JobSender {
 
     /// Publishes with a confirm.
     public func send(_ question: Question, routingKey: String = "jobs") throws {
-        let outcome = try session.publish(
-            exchange: names.intake, routingKey: routingKey,
-            properties: MessageProperties(
-                contentType: "application/json", isPersistent: true, correlationID: question.job,
-                replyTo: replyQueue, messageID: question.job),
-            body: question.body, mandatory: true)
+        let outcome: AMQPSession.PublishOutcome
+        do throws(AMQPError) {
+            outcome = try session.publish(
+                exchange: names.intake, routingKey: routingKey,
+                properties: MessageProperties(
+                    contentType: "application/json", isPersistent: true, correlationID: question.job,
+                    replyTo: replyQueue, messageID: question.job),
+                body: question.body, mandatory: true)
+        } catch {
+            // No worker has been here yet: not even the exchange exists.
+            throw error.code == .channelClosed && error.replyCode == 404
+                ? Failure.notRouted(exchange: names.intake) : error
+        }
         switch outcome {
         case .confirmed: return
         case .rejected: throw Failure.refused

@@ -10,14 +10,16 @@ public struct SystemdReporter: Service {
     private let status: @Sendable () -> String
 
     /// - Parameters:
-    ///   - interval: between two status lines; the watchdog's interval where that is shorter.
-    ///   - isHealthy: asked before each sign of life; after two times `false` systemd restarts the worker.
+    ///   - interval: between two status lines; half of the watchdog's where that is shorter, so that one sign of life
+    ///     that was withheld can be made up for.
+    ///   - isHealthy: asked before each sign of life; while it says `false` none is given, and systemd restarts the
+    ///     worker in the end.
     public init(
         notifier: SystemdNotifier, interval: Duration = .seconds(5), isHealthy: @escaping @Sendable () -> Bool,
         status: @escaping @Sendable () -> String
     ) {
         self.notifier = notifier
-        self.interval = min(interval, notifier.watchdogInterval ?? interval)
+        self.interval = min(interval, notifier.watchdogInterval.map { $0 / 2 } ?? interval)
         self.isHealthy = isHealthy
         self.status = status
     }

@@ -24,7 +24,7 @@ public struct Worker: Sendable {
         let limit = OpenFilesLimit.raise()
         let threads = configuration.worker.eventLoops == 0 ? System.coreCount : configuration.worker.eventLoops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
-        let runner = try JobRunner(configuration: settings, group: group, logger: logger)
+        let runner = try makeRunner(settings, group)
         let notifier = SystemdNotifier(in: environment)
         logger.info(
             "chat-worker starts",
@@ -33,8 +33,10 @@ public struct Worker: Sendable {
                 "event_loops": "\(threads)", "publishers": "\(settings.publishers)",
                 "concurrency": "\(settings.concurrency)", "open_files": "\(limit.soft)",
             ])
+        let silence = notifier.watchdogInterval ?? .seconds(15)
+        let probe = LivenessProbe(group: group, limit: silence) { !runner.hasStuckThread(after: silence) }
         let reporter = SystemdReporter(
-            notifier: notifier, isHealthy: { true }, status: { runner.status.line })
+            notifier: notifier, isHealthy: { probe.isAlive() }, status: { runner.status.line })
         let services = ServiceGroup(
             configuration: .init(
                 services: [
@@ -44,6 +46,21 @@ public struct Worker: Sendable {
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger)))
         try await services.run()
         try await group.shutdownGracefully()
+    }
+
+    /// What fails here is TLS material that exists and cannot be used.
+    private func makeRunner(
+        _ settings: JobRunnerConfiguration, _ group: MultiThreadedEventLoopGroup
+    ) throws(ConfigurationErrors) -> JobRunner {
+        do {
+            return try JobRunner(configuration: settings, group: group, logger: logger)
+        } catch {
+            throw ConfigurationErrors(
+                path: configuration.source.path,
+                mistakes: [
+                    ConfigurationMistake(key: "", message: "a gateway or the webhooks cannot be set up: \(error)")
+                ])
+        }
     }
 
     /// The service group tells of every step at debug level; what matters is said here.
@@ -79,6 +96,7 @@ private struct JobRunnerService: Service {
         try? await gracefulShutdown()
         announcement.cancel()
         notifier.stopping()
+        notifier.extendTimeout(by: runner.longestStop)
         logger.info("draining", metadata: ["status": "\(runner.status.line)"])
         await runner.stop()
         logger.info("stopped", metadata: ["status": "\(runner.status.line)"])

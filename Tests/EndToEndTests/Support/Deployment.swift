@@ -15,6 +15,8 @@ final class Deployment: Sendable {
         var gateway = SimulatedGateway.Options()
         var receiver = WebhookReceiver.Options()
         var broker = "shared"
+        var apiKey = "sk-test"
+        var webhookSecret = WebhookSecret.random()
         var confirmWindow = 256
         var concurrency = 200
         var highWaterBytes = 256 << 10
@@ -47,9 +49,9 @@ final class Deployment: Sendable {
         self.amqp = amqp
         names = QueueNames(prefix: prefix)
         var gatewayOptions = settings.gateway
-        gatewayOptions.apiKeys = ["sk-test"]
+        gatewayOptions.apiKeys = [settings.apiKey]
         gateway = try await SimulatedGateway.start(gatewayOptions)
-        let secret = WebhookSecret.random()
+        let secret = settings.webhookSecret
         var receiverOptions = settings.receiver
         receiverOptions.secrets = [secret]
         receiver = try await WebhookReceiver.start(receiverOptions)
@@ -96,7 +98,7 @@ final class Deployment: Sendable {
                     name: "main",
                     endpoint: .init(
                         isSecure: false, host: "127.0.0.1", port: gatewayPort, path: "/v1/realtime/chat/completions"),
-                    apiKey: "sk-test", firstChunkTimeout: .seconds(5), idleTimeout: .seconds(5))
+                    apiKey: settings.apiKey, firstChunkTimeout: .seconds(5), idleTimeout: .seconds(5))
             ],
             webhooks: webhooks, publishers: 1, confirmWindow: settings.confirmWindow,
             concurrency: settings.concurrency, prefetch: settings.concurrency * 2,

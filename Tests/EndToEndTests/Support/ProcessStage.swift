@@ -1,0 +1,86 @@
+import Foundation
+import Synchronization
+import TestSupport
+
+/// A deployment whose workers are processes of the real program.
+final class ProcessStage: Sendable {
+    let deployment: Deployment
+    let files: WorkerFiles
+    private let workers = Mutex<[WorkerProcess]>([])
+
+    private init(_ deployment: Deployment, _ files: WorkerFiles) {
+        self.deployment = deployment
+        self.files = files
+    }
+
+    /// Runs `body`, then ends every worker that it left, and takes everything away. The broker is one for these tests,
+    /// which may stop it, and start it again.
+    static func run(
+        _ settings: Deployment.Settings = .init(),
+        configure: (inout WorkerFiles.Settings, Deployment) async throws -> Void = { _, _ in },
+        _ body: (ProcessStage) async throws -> Void
+    ) async throws {
+        var settings = settings
+        settings.broker = "process"
+        let deployment = try await Deployment(settings)
+        var chosen = deployment.workerSettings(apiKey: settings.apiKey)
+        try await configure(&chosen, deployment)
+        let stage = ProcessStage(deployment, try WorkerFiles(chosen))
+        do {
+            try await body(stage)
+        } catch {
+            try? await stage.end()
+            throw error
+        }
+        try await stage.end()
+    }
+
+    func startWorker(
+        watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:]
+    ) throws -> WorkerProcess {
+        let worker = try WorkerProcess(files, watchdog: watchdog, environment: environment)
+        workers.withLock { $0.append(worker) }
+        return worker
+    }
+
+    func startReadyWorker() async throws -> WorkerProcess {
+        let worker = try startWorker()
+        try await worker.untilReady()
+        return worker
+    }
+
+    /// Runs another command with the same configuration.
+    func command(_ arguments: String..., timeout: Duration = .seconds(60)) async throws -> CommandResult {
+        let process = try ChildProcess([ChatWorkerBinary.path] + arguments + ["--config", files.configuration])
+        let code = try await process.exitCode(timeout: timeout)
+        return CommandResult(
+            exitCode: code, output: process.output.joined(separator: "\n"),
+            errors: process.errors.joined(separator: "\n"))
+    }
+
+    func broker(_ command: String...) async throws {
+        let broker = deployment.broker
+        try await onOwnThread {
+            for word in command {
+                if word == "start" { try Self.start(broker) } else { try broker.run(word) }
+            }
+        }
+    }
+
+    /// RabbitMQ 3.10 can lose a race with itself: a quorum queue with at-least-once dead-lettering that is recovered asks
+    /// for its own record before it is there, and with its second failure the supervisor of all of them is gone. Then no
+    /// such queue works before the next start, which nothing outside the broker can mend.
+    private static func start(_ broker: TestBroker) throws {
+        try broker.run("start", "--tls")
+        for _ in 0..<5 where try broker.control("eval", "whereis(rabbit_fifo_dlx_sup).") == "undefined" {
+            try broker.run("restart")
+        }
+    }
+
+    private func end() async throws {
+        for worker in workers.withLock({ $0 }) { await worker.kill() }
+        // Nothing to do where it runs.
+        try await broker("start")
+        try await deployment.tearDown()
+    }
+}
