@@ -130,7 +130,7 @@ import Testing
             try await deployment.enqueue((1...10).map { TestJob("restart-\($0)") })
             try await deployment.gateway.waitUntilRequested(10)
             let broker = deployment.broker
-            try await onOwnThread { _ = try broker.run("restart") }
+            try await onOwnThread { try broker.runUntilSound("restart") }
             var jobs = Set<String>()
             for await hook in deployment.receiver.deliveries {
                 #expect(hook.verification == .verified)

@@ -62,18 +62,8 @@ final class ProcessStage: Sendable {
         let broker = deployment.broker
         try await onOwnThread {
             for word in command {
-                if word == "start" { try Self.start(broker) } else { try broker.run(word) }
+                if word == "start" { try broker.runUntilSound("start", "--tls") } else { try broker.run(word) }
             }
-        }
-    }
-
-    /// RabbitMQ 3.10 can lose a race with itself: a quorum queue with at-least-once dead-lettering that is recovered asks
-    /// for its own record before it is there, and with its second failure the supervisor of all of them is gone. Then no
-    /// such queue works before the next start, which nothing outside the broker can mend.
-    private static func start(_ broker: TestBroker) throws {
-        try broker.run("start", "--tls")
-        for _ in 0..<5 where try broker.control("eval", "whereis(rabbit_fifo_dlx_sup).") == "undefined" {
-            try broker.run("restart")
         }
     }
 
