@@ -43,8 +43,6 @@ final class ConnectionWatch: ShardObserver, Sendable {
         update { $0.openPublishers = max(0, $0.openPublishers - 1) }
     }
 
-    func shardFailed(_ error: AMQPError) {}
-
     func shardBlocked(_ isBlocked: Bool, reason: String) {
         update { $0.blocked = max(0, $0.blocked + (isBlocked ? 1 : -1)) }
     }

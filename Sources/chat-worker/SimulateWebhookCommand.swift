@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChatModel
 import GatewaySimulator
 import Webhooks
 
@@ -113,7 +114,7 @@ struct SimulateWebhookCommand: AsyncParsableCommand {
             case .failed(let reason): "NOT VERIFIED (\(reason))"
             case .unchecked: "not checked"
             }
-        let time = UTCTime.text(nanosecondsSince1970: delivery.receivedAt)
+        let time = Timestamp(milliseconds: delivery.receivedAt / 1_000_000).rfc3339
         StandIn.print(
             json: listening.json,
             [

@@ -41,15 +41,11 @@ final class PublisherShard: Sendable {
     /// From its first chunk to its end a stream is known to its shard, which tells it of lost chunks.
     func register(_ stream: AnswerStream) { feed.streams.withLock { $0[stream.identifier] = stream } }
     func unregister(_ stream: AnswerStream) { feed.streams.withLock { _ = $0.removeValue(forKey: stream.identifier) } }
-
-    /// Messages that wait or are unconfirmed, and streams on the ready list.
-    var backlog: Int { feed.backlog }
 }
 
 /// Who hears how a publish connection fares. Called on the connection's thread.
 protocol ShardObserver: AnyObject, Sendable {
     func shardOpened()
     func shardLost(_ error: AMQPError)
-    func shardFailed(_ error: AMQPError)
     func shardBlocked(_ isBlocked: Bool, reason: String)
 }

@@ -42,13 +42,9 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     let streams = Mutex<[UInt64: AnswerStream]>([:])
     private let inbox = Mutex(Inbox())
     private var sending = Sending()
-    private let waiting = Atomic<Int>(0)
     private let observer: any ShardObserver
 
     init(observer: any ShardObserver) { self.observer = observer }
-
-    /// Messages handed in and not confirmed yet.
-    var backlog: Int { waiting.load(ordering: .relaxed) + inbox.withLock { $0.ready.count } }
 
     /// `true` where the publisher thread must be woken.
     func add(_ stream: AnswerStream) -> Bool {
@@ -59,7 +55,6 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     func add(_ messages: [DurableMessage]) -> Bool {
-        waiting.add(messages.count, ordering: .relaxed)
         return inbox.withLock { inbox in
             let wasEmpty = inbox.ready.isEmpty && inbox.messages.isEmpty
             inbox.messages.append(contentsOf: messages)
@@ -102,7 +97,6 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     private func settle(_ message: DurableMessage, _ settlement: DurableMessage.Settlement) {
-        waiting.subtract(1, ordering: .relaxed)
         message.settled(settlement)
     }
 
@@ -130,7 +124,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         observer.shardLost(error)
     }
 
-    func publisherFailed(error: AMQPError, retryingAfter delay: Duration) { observer.shardFailed(error) }
+    /// The connection logs it, and was not open.
+    func publisherFailed(error: AMQPError, retryingAfter delay: Duration) {}
 
     // MARK: Publisher thread
 
@@ -172,7 +167,6 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
                 continue
             }
             let messages = entry.stream.close()
-            waiting.add(messages.count, ordering: .relaxed)
             sending.messages.append(contentsOf: messages)
         }
         sending.ending = later
