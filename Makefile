@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build release test lint format demo demo-model bench-scanner broker-start broker-stop clean dependencies
+.PHONY: help build release test chaos fuzz sanitize lint format demo demo-model bench bench-check bench-scanner broker-start broker-stop clean dependencies
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ release: dependencies ## optimised build of the program, with the Swift runtime 
 
 test: dependencies ## everything that CI runs: build, lint, contracts, demo, tests on a private broker
 	@scripts/test
+
+chaos: dependencies ## do harm to a deployment for 25 minutes, and prove that nothing is lost
+	@scripts/chaos
 
 lint: ## format rules (swift format --strict), shell and Python scripts
 	@scripts/lint
@@ -36,7 +39,7 @@ broker-stop: ## stop it; its data stays
 	@scripts/broker stop
 
 clean: ## delete what was built, and the data of demo, tests and private broker
-	@for folder in .demo/broker .broker-test .broker; do \
+	@for folder in .demo/broker .broker-test .broker .build/test-brokers/chaos; do \
 		[ ! -d "$$folder" ] || CHAT_WORKER_BROKER_DIR="$$PWD/$$folder" scripts/broker wipe; \
 	done
 	@rm -rf .demo
@@ -44,3 +47,16 @@ clean: ## delete what was built, and the data of demo, tests and private broker
 
 bench-scanner: dependencies ## how fast a chunk is scanned, beside simdjson
 	cd Benchmarks && swift build -c release --product bench-scanner && .build/release/bench-scanner
+
+bench: dependencies ## measure the worker from end to end: latency, processor time, memory
+	@scripts/bench
+
+bench-check: ## count instructions and allocations of each piece, and compare with Benchmarks/baseline.json
+	@scripts/install-dependencies --with-valgrind
+	@scripts/bench-check
+
+fuzz: dependencies ## 10 million inputs for each parser of hostile bytes (takes an hour)
+	@scripts/fuzz
+
+sanitize: dependencies ## the unit tests under the thread and the address sanitizer
+	@scripts/sanitize

@@ -62,6 +62,16 @@ let layers: [Target] = [
 
 let tests: [Target] = [
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    // What fuzzing holds to be true of the code that reads hostile bytes; see Fuzz/.
+    .target(
+        name: "FuzzChecks", dependencies: ["ChatModel", "AMQP", "Gateway", nioCore], path: "Tests/FuzzChecks",
+        swiftSettings: strict),
+    // What micro-benchmarks measure; see Benchmarks/. `Internal` links to sources whose types are internal in their layers.
+    .target(
+        name: "MicroCases", dependencies: ["ChatModel", "AMQP", "Gateway", "Webhooks"], path: "Tests/MicroCases",
+        exclude: ["Internal/README.md"], swiftSettings: strict),
+    .testTarget(name: "MicroCasesTests", dependencies: ["MicroCases"], swiftSettings: strict),
+    .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzChecks", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ChatModelTests", dependencies: ["ChatModel", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "AMQPTests", dependencies: ["AMQP", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -84,8 +94,20 @@ let tests: [Target] = [
         name: "EndToEndTests",
         dependencies: [
             "ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", "WorkerService", "GatewaySimulator", "TestSupport",
-            nioPosix, crypto, logging,
+            "ChaosKit", nioPosix, crypto, logging,
         ],
+        swiftSettings: strict),
+    .target(
+        name: "ChaosKit",
+        dependencies: [
+            "ChatModel", "AMQP", "Webhooks", "JobRunner", "GatewaySimulator", "TestSupport", nioCore, nioPosix, crypto,
+        ],
+        path: "Tests/Chaos/Kit", swiftSettings: strict),
+    .executableTarget(
+        name: "chaos", dependencies: ["ChaosKit", "TestSupport", arguments], path: "Tests/Chaos/Run",
+        swiftSettings: strict),
+    .testTarget(
+        name: "ChaosTests", dependencies: ["ChaosKit", "JobRunner", "TestSupport", "chat-worker", nioCore, nioPosix],
         swiftSettings: strict),
 ]
 
@@ -96,6 +118,9 @@ let package = Package(
         .executable(name: "chat-worker", targets: ["chat-worker"]),
         // For the package in Benchmarks/.
         .library(name: "ChatModel", targets: ["ChatModel"]),
+        .library(name: "MicroCases", targets: ["MicroCases"]),
+        // For the package in Fuzz/.
+        .library(name: "FuzzChecks", targets: ["FuzzChecks"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),

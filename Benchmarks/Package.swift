@@ -7,6 +7,9 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [.package(name: "chat-worker", path: "..")],
     targets: [
+        .systemLibrary(
+            name: "LibRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .executableTarget(name: "bench-load", dependencies: ["LibRabbitMQ"], path: "Sources/BenchLoad"),
         .systemLibrary(name: "SimdJSONLibrary", pkgConfig: "simdjson", providers: [.apt(["libsimdjson-dev"])]),
         .target(
             name: "CSimdJSON", dependencies: ["SimdJSONLibrary"], cxxSettings: [.unsafeFlags(["-O3"])],
@@ -14,6 +17,12 @@ let package = Package(
         .executableTarget(
             name: "bench-scanner", dependencies: ["CSimdJSON", .product(name: "ChatModel", package: "chat-worker")],
             path: "Sources/BenchScanner"),
+        .target(name: "CMicroMeter"),
+        .executableTarget(
+            name: "micro", dependencies: ["CMicroMeter", .product(name: "MicroCases", package: "chat-worker")],
+            path: "Sources/Micro", swiftSettings: [.treatAllWarnings(as: .error)],
+            // Valgrind reads the symbols, and fails on the newest kind of debug information.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--strip-debug"])]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -122,6 +122,7 @@ public final class AMQPSession {
             published += 1
             try body.withUnsafeBytesTyped { (bytes) throws(AMQPError) in
                 try link.publish(template, body: bytes, mandatory: mandatory)
+                try link.flush()
             }
             return try awaitOutcome(of: published)
         }
@@ -189,5 +190,10 @@ public final class AMQPSession {
     public func reject(_ delivery: Delivery, requeue: Bool) throws(AMQPError) {
         guard delivery.tag.generation == generation else { return }
         try link.watched { () throws(AMQPError) in try link.reject(delivery.tag.value, requeue: requeue) }
+    }
+
+    /// Puts everything back on its queue that this session has taken and not acknowledged.
+    public func returnAll() throws(AMQPError) {
+        try link.watched { () throws(AMQPError) in try link.returnAll() }
     }
 }

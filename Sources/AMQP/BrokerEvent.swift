@@ -1,5 +1,5 @@
 /// What the frames of one channel add up to.
-enum BrokerEvent: Sendable, Equatable {
+package enum BrokerEvent: Sendable, Equatable {
     case delivered(consumerTag: String, IncomingMessage)
     case got(IncomingMessage)
     case getEmpty
@@ -17,26 +17,26 @@ enum BrokerEvent: Sendable, Equatable {
 }
 
 /// A message with its content complete.
-struct IncomingMessage: Sendable, Equatable {
-    var deliveryTag: UInt64
-    var redelivered: Bool
-    var exchange: String
-    var routingKey: String
-    var properties: MessageProperties
+package struct IncomingMessage: Sendable, Equatable {
+    package var deliveryTag: UInt64
+    package var redelivered: Bool
+    package var exchange: String
+    package var routingKey: String
+    package var properties: MessageProperties
     /// Empty where it was over the hard cap.
-    var body: [UInt8]
-    var bodySize: UInt64
-    var isOversize: Bool
+    package var body: [UInt8]
+    package var bodySize: UInt64
+    package var isOversize: Bool
 }
 
 /// A `mandatory` message that reached no queue; its body is not kept.
-struct ReturnedMessage: Sendable, Equatable {
-    var replyCode: Int
-    var replyText: String
-    var exchange: String
-    var routingKey: String
-    var messageID: String?
-    var bodySize: UInt64
+package struct ReturnedMessage: Sendable, Equatable {
+    package var replyCode: Int
+    package var replyText: String
+    package var exchange: String
+    package var routingKey: String
+    package var messageID: String?
+    package var bodySize: UInt64
 
     /// The same number as `PublishTemplate.fingerprint` of the message that came back.
     var fingerprint: UInt64 {

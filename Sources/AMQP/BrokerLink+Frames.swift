@@ -18,6 +18,18 @@ extension BrokerLink {
         }
     }
 
+    /// As agreed with the broker, in nanoseconds.
+    var heartbeat: UInt64 { UInt64(clamping: max(1, amqp_get_heartbeat(state))) &* 1_000_000_000 }
+
+    /// Speaks to the broker more often than the library would, for `DeliveryLease`; to be called at least as often.
+    func beat(now: UInt64) throws(AMQPError) {
+        guard now &- lastBeat >= heartbeat / DeliveryLease.beatsPerHeartbeat else { return }
+        lastBeat = now
+        var frame = amqp_frame_t()
+        frame.frame_type = UInt8(AMQP_FRAME_HEARTBEAT)
+        try check(amqp_send_frame(state, &frame), "sending a heartbeat")
+    }
+
     /// Frees what librabbitmq allocated for frames that were handled; without it memory grows.
     func releaseBuffers() { amqp_maybe_release_buffers(state) }
 

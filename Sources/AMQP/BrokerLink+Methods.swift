@@ -117,21 +117,14 @@ extension BrokerLink {
         try check(amqp_basic_reject(state, Self.channel, tag, requeue ? 1 : 0), "basic.reject")
     }
 
-    // MARK: Publishing
+    /// Puts back all that was delivered on this channel and not acked (tag 0 and `multiple`: AMQP 0-9-1, basic.nack).
+    func returnAll() throws(AMQPError) {
+        try check(amqp_basic_nack(state, Self.channel, 0, 1, 1), "basic.nack")
+    }
 
     func selectConfirms() throws(AMQPError) {
         _ = amqp_confirm_select(state, Self.channel)
         try checkReply("confirm.select")
     }
 
-    func publish(
-        _ template: PublishTemplate, body: UnsafeRawBufferPointer, mandatory: Bool
-    ) throws(AMQPError) {
-        let bytes = amqp_bytes_t(len: body.count, bytes: UnsafeMutableRawPointer(mutating: body.baseAddress))
-        let status = template.withProperties { properties in
-            amqp_basic_publish(
-                state, Self.channel, template.exchange, template.routingKey, mandatory ? 1 : 0, 0, properties, bytes)
-        }
-        try check(status, "basic.publish")
-    }
 }

@@ -17,6 +17,12 @@ final class BrokerLink {
     /// The socket or the protocol state is broken: nothing may be sent any more.
     private var isBroken = false
     private var isChannelOpen = false
+    /// When `beat` spoke last; monotonic nanoseconds.
+    var lastBeat: UInt64 = 0
+    /// Messages that are published and not yet handed to the kernel.
+    var output = FrameBuffer()
+    /// Publishes where the socket speaks TLS.
+    let library: LibraryPublisher?
 
     private init(
         state: amqp_connection_state_t, address: AMQPConfiguration.Address, configuration: AMQPConfiguration
@@ -24,6 +30,7 @@ final class BrokerLink {
         self.state = state
         self.address = address
         self.configuration = configuration
+        library = configuration.tls == nil ? nil : LibraryPublisher()
         fileDescriptor = amqp_get_sockfd(state)
         // Half a second less than the promise of two heartbeats and a second: the watchdog looks four times a second.
         ticket = Watchdog.shared.watch(

@@ -7,9 +7,22 @@ struct ConnectionPoller {
 
     let waker: Waker
 
+    /// What ended a sleep.
+    enum Wake {
+        case input
+        /// The socket takes output, or is broken.
+        case output
+        /// Somebody woke the thread, and the socket has nothing.
+        case waker
+        case time
+        /// A wake had come already: the socket was not looked at.
+        case unknown
+    }
+
     /// Sleeps until there is input (or, where asked, room for output), a wake, or `limit` nanoseconds are over.
-    func sleep(socket: Int32, wantsOutput: Bool = false, limit: UInt64 = Self.tick) {
-        guard waker.prepareToSleep() else { return }
+    @discardableResult
+    func sleep(socket: Int32, wantsOutput: Bool = false, limit: UInt64 = Self.tick) -> Wake {
+        guard waker.prepareToSleep() else { return .unknown }
         var descriptors = [2 of pollfd](repeating: pollfd())
         descriptors[0] = pollfd(fd: waker.fileDescriptor, events: Int16(POLLIN), revents: 0)
         descriptors[1] = pollfd(fd: socket, events: Int16(wantsOutput ? POLLIN | POLLOUT : POLLIN), revents: 0)
@@ -17,6 +30,9 @@ struct ConnectionPoller {
         span.withUnsafeMutableBufferPointer { buffer in
             _ = poll(buffer.baseAddress, nfds_t(buffer.count), Self.milliseconds(limit))
         }
+        if descriptors[1].revents & Int16(POLLIN) != 0 { return .input }
+        if descriptors[1].revents != 0 { return .output }
+        return descriptors[0].revents != 0 ? .waker : .time
     }
 
     /// Sleeps without a socket, for a reconnect wait: until `isOver` says so, or `limit` nanoseconds are over.

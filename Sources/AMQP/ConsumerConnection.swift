@@ -9,15 +9,17 @@ public final class ConsumerConnection: Sendable {
     private let thread = OwnedThread()
     private let makeLoop: @Sendable (ConsumerMailbox) -> ConsumerLoop
 
-    /// - Parameter maximumBodySize: bytes; a larger body is delivered with `isOversize`.
+    /// - Parameters:
+    ///   - lease: told whether what was delivered can still be believed to be this consumer's.
+    ///   - maximumBodySize: bytes; a larger body is delivered with `isOversize`.
     public init(
         configuration: AMQPConfiguration, topology: Topology, consumptions: [Consumption],
-        delegate: any ConsumerDelegate, maximumBodySize: Int, logger: Logger
+        delegate: any ConsumerDelegate, lease: DeliveryLease = DeliveryLease(), maximumBodySize: Int, logger: Logger
     ) {
         makeLoop = { mailbox in
             ConsumerLoop(
                 configuration: configuration, topology: topology, consumptions: consumptions, delegate: delegate,
-                maximumBodySize: maximumBodySize, mailbox: mailbox, logger: logger)
+                maximumBodySize: maximumBodySize, mailbox: mailbox, lease: lease, logger: logger)
         }
     }
 
@@ -39,12 +41,16 @@ public final class ConsumerConnection: Sendable {
         mailbox.settle(Settlement(tag: tag, verdict: requeue ? .requeue : .reject))
     }
 
-    /// Cancels every consumer. Returns when the broker confirmed that nothing more is coming, or the connection is
+    /// Cancels every consumer, except those of streams, which go on until `close`. Returns when the broker confirmed that nothing more is coming, or the connection is
     /// lost. Deliveries may still arrive meanwhile; acks still work afterwards. A connection that is lost after
     /// this is not opened again.
     public func stopConsuming() async {
         if thread.isStarted { await mailbox.stopConsuming() }
     }
+
+    /// Connects anew and reads its streams from their beginning: for a stream that somebody has deleted and made anew, in
+    /// which the remembered offset lies beyond the end.
+    public func rereadStreams() { mailbox.requestReread() }
 
     /// Whether its thread, while connected, has not gone round its loop for so long. From any thread; for a watchdog.
     public func isStuck(longerThan limit: Duration) -> Bool { mailbox.pulse.isStuck(longerThan: limit) }

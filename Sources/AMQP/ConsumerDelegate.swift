@@ -5,6 +5,10 @@ public protocol ConsumerDelegate: AnyObject, Sendable {
     func consumerReceived(_ delivery: Delivery)
     /// The connection (or channel) is gone, every delivery of `generation` with it; a reconnect is under way.
     func consumerLost(generation: UInt64, error: AMQPError)
+    /// The broker is silent for so long that it may soon give the deliveries to somebody else (`DeliveryLease`).
+    func consumerSilent(generation: UInt64)
+    /// It was heard again: the deliveries are this consumer's still.
+    func consumerHeard(generation: UInt64)
     /// A connection attempt failed; the next one comes after `delay`.
     func consumerFailed(error: AMQPError, retryingAfter delay: Duration)
 }
@@ -14,12 +18,13 @@ public struct Consumption: Sendable, Equatable {
     public var queue: String
     /// 1-65535 (16 bits on the wire).
     public var prefetch: UInt16
-    /// Consumer arguments, as `x-stream-offset`.
-    public var arguments: FieldTable
+    /// A stream: read from its beginning, and after a reconnect from where reading had come to. Its messages must be
+    /// acknowledged too; that only asks for more.
+    public var isStream: Bool
 
-    public init(queue: String, prefetch: UInt16, arguments: FieldTable = [:]) {
+    public init(queue: String, prefetch: UInt16, isStream: Bool = false) {
         self.queue = queue
         self.prefetch = prefetch
-        self.arguments = arguments
+        self.isStream = isStream
     }
 }

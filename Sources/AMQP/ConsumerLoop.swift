@@ -12,6 +12,7 @@ final class ConsumerLoop {
     private let delegate: any ConsumerDelegate
     private let maximumBodySize: Int
     private let mailbox: ConsumerMailbox
+    private let lease: DeliveryLease
     private let poller: ConnectionPoller
     private let logger: Logger
 
@@ -19,13 +20,17 @@ final class ConsumerLoop {
     private var batcher = AckBatcher(generation: 0)
     /// Consumers that live, by tag, and the queue of each.
     private var consumers: [String: String] = [:]
+    /// Of each stream, the offset of the next message to read.
+    private var offsets: [String: Int64] = [:]
     private var isCancelling = false
     private var settlements: [Settlement] = []
 
     init(
         configuration: AMQPConfiguration, topology: Topology, consumptions: [Consumption],
-        delegate: any ConsumerDelegate, maximumBodySize: Int, mailbox: ConsumerMailbox, logger: Logger
+        delegate: any ConsumerDelegate, maximumBodySize: Int, mailbox: ConsumerMailbox, lease: DeliveryLease,
+        logger: Logger
     ) {
+        self.lease = lease
         self.configuration = configuration
         self.topology = topology
         self.consumptions = consumptions
@@ -73,8 +78,12 @@ final class ConsumerLoop {
         }
         let opened = Monotonic.now()
         logger.info("amqp connected", metadata: ["amqp.role": "consumer", "amqp.address": "\(link.address.text)"])
+        lease.begin(generation: generation, heartbeat: link.heartbeat, now: opened)
         delegate.consumerOpened(generation: generation)
-        defer { mailbox.pulse.rest() }
+        defer {
+            mailbox.pulse.rest()
+            lease.end()
+        }
         do throws(AMQPError) {
             try serve(link)
             link.close()
@@ -84,6 +93,7 @@ final class ConsumerLoop {
             if error.code == .channelClosed { link.close() }
             logger.warning("amqp connection lost", metadata: metadata(error))
             if isCancelling { mailbox.stopped() }
+            lease.end()
             delegate.consumerLost(generation: generation, error: error)
             return backoff.wait(random: .random(in: 0..<1))
         }
@@ -116,55 +126,89 @@ final class ConsumerLoop {
                 let tag = "chat-worker-\(index)"
                 consumers[tag] = consumption.queue
                 try link.setPrefetch(consumption.prefetch)
-                try link.consume(consumption.queue, tag: tag, arguments: consumption.arguments)
+                try link.consume(consumption.queue, tag: tag, arguments: arguments(of: consumption))
             }
         }
+    }
+
+    private func arguments(of consumption: Consumption) -> FieldTable {
+        guard consumption.isStream else { return [:] }
+        guard let next = offsets[consumption.queue] else {
+            offsets[consumption.queue] = 0
+            return ["x-stream-offset": .string("first")]
+        }
+        return ["x-stream-offset": .int(next)]
     }
 
     /// Until somebody asks to close; throws when the connection is lost.
     private func serve(_ link: BrokerLink) throws(AMQPError) {
         var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
+        var hasInput = true
+        var isSilent = false
         while true {
             let now = Monotonic.now()
             mailbox.pulse.beat(now: now)
             link.enter(now: now)
-            let isDry = try receive(link, &assembler)
+            try link.beat(now: now)
+            let (isDry, hasFrames) = try receive(link, &assembler)
+            hasInput = hasInput || hasFrames
+            // Only when all was read and no end was among it: what is old in the socket proves nothing.
+            if hasInput, isDry {
+                lease.renew(now: now)
+                if isSilent { delegate.consumerHeard(generation: generation) }
+                isSilent = false
+            } else if !isSilent, !lease.isValid(now: now) {
+                isSilent = true
+                delegate.consumerSilent(generation: generation)
+            }
+            hasInput = !isDry
             try settle(link)
             try stopIfAsked(link)
+            if mailbox.takeReread() {
+                offsets = [:]
+                throw AMQPError(.connectionLost, "a stream did not give back what was written to it; it is read anew")
+            }
             // Asked before the last settlements were taken, so that every ack given before `close` is sent.
             let mustClose = mailbox.mustClose
             if mustClose { try settle(link) }
             link.releaseBuffers()
             link.leave()
             if mustClose { return }
-            if isDry, !link.hasBufferedInput { poller.sleep(socket: link.fileDescriptor) }
+            if isDry, !link.hasBufferedInput { hasInput = poller.sleep(socket: link.fileDescriptor) == .input }
             _ = mailbox.waker.awake()
         }
     }
 
-    /// Handles what has come; false where there may be more.
-    private func receive(_ link: BrokerLink, _ assembler: inout FrameAssembler) throws(AMQPError) -> Bool {
-        for _ in 0..<Self.framesPerTurn {
-            guard let frame = try link.nextFrame() else { return true }
+    /// Handles what has come.
+    private func receive(
+        _ link: BrokerLink, _ assembler: inout FrameAssembler
+    ) throws(AMQPError) -> (isDry: Bool, hasFrames: Bool) {
+        for turn in 0..<Self.framesPerTurn {
+            guard let frame = try link.nextFrame() else { return (true, turn > 0) }
             let event = try assembler.consume(frame)
             link.releaseBuffers()
             if let event { try handle(event, link) }
         }
-        return false
+        return (false, true)
     }
 
     private func handle(_ event: BrokerEvent, _ link: BrokerLink) throws(AMQPError) {
         switch event {
         case .delivered(let consumerTag, let message):
             batcher.delivered(message.deliveryTag)
+            let queue = consumers[consumerTag] ?? ""
+            if offsets[queue] != nil, let offset = message.properties.headers.integer("x-stream-offset") {
+                offsets[queue] = offset &+ 1
+            }
             delegate.consumerReceived(
                 Delivery(
-                    tag: DeliveryTag(generation: generation, value: message.deliveryTag),
-                    queue: consumers[consumerTag] ?? "", redelivered: message.redelivered,
-                    exchange: message.exchange, routingKey: message.routingKey, properties: message.properties,
-                    body: message.body, bodySize: message.bodySize, isOversize: message.isOversize))
+                    tag: DeliveryTag(generation: generation, value: message.deliveryTag), queue: queue,
+                    redelivered: message.redelivered, exchange: message.exchange, routingKey: message.routingKey,
+                    properties: message.properties, body: message.body, bodySize: message.bodySize,
+                    isOversize: message.isOversize))
         case .cancelled(let consumerTag):
             let queue = consumers.removeValue(forKey: consumerTag) ?? consumerTag
+            offsets[queue] = nil
             if isCancelling {
                 finishCancelling()
             } else {
@@ -201,11 +245,14 @@ final class ConsumerLoop {
     private func stopIfAsked(_ link: BrokerLink) throws(AMQPError) {
         guard !isCancelling, mailbox.stopping == .requested else { return }
         isCancelling = true
-        for tag in consumers.keys.sorted() { try link.sendCancel(tag: tag) }
+        for (tag, queue) in consumers.sorted(by: { $0.key < $1.key }) where offsets[queue] == nil {
+            try link.sendCancel(tag: tag)
+        }
         finishCancelling()
     }
 
     private func finishCancelling() {
-        if isCancelling, consumers.isEmpty { mailbox.stopped() }
+        // Streams are read to the end: they bring news, not work.
+        if isCancelling, consumers.values.allSatisfy({ offsets[$0] != nil }) { mailbox.stopped() }
     }
 }

@@ -9,6 +9,7 @@ final class ConsumerMailbox: Sendable {
         var stopping = Stopping.no
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
         var mustClose = false
+        var mustReread = false
     }
 
     let waker = Waker()
@@ -28,6 +29,11 @@ final class ConsumerMailbox: Sendable {
         waker.wake()
     }
 
+    func requestReread() {
+        state.withLock { $0.mustReread = true }
+        waker.wake()
+    }
+
     func stopConsuming() async {
         await withCheckedContinuation { continuation in
             let isDone = state.withLock { state in
@@ -44,6 +50,13 @@ final class ConsumerMailbox: Sendable {
 
     var mustClose: Bool { state.withLock { $0.mustClose } }
     var stopping: Stopping { state.withLock { $0.stopping } }
+
+    func takeReread() -> Bool {
+        state.withLock { state in
+            defer { state.mustReread = false }
+            return state.mustReread
+        }
+    }
 
     /// Swaps the settlements out; `spare` gives its storage back for the next ones.
     func takeSettlements(into spare: inout [Settlement]) {

@@ -1,10 +1,10 @@
 /// Puts method, header and body frames together into events: a pure state machine over one channel (and channel 0).
 /// Whatever the peer sends either makes sense or is a `protocolViolation`; nothing traps, and memory grows only with
 /// bytes that have really come, never with what a header claims.
-struct FrameAssembler {
+package struct FrameAssembler {
     /// A body over this is counted and thrown away. RabbitMQ 3.10's own limit for a message is 128 MiB; a job this
     /// large is nobody's chat.
-    static let hardCap: UInt64 = 64 << 20
+    package static let hardCap: UInt64 = 64 << 20
     /// The most that is reserved on the word of a header.
     private static let firstReserve: UInt64 = 128 << 10
 
@@ -22,21 +22,22 @@ struct FrameAssembler {
 
     private static let basicClass: UInt16 = 60
 
-    let channel: UInt16
+    package let channel: UInt16
     /// Bytes over which a delivered message is marked.
-    let maximumBodySize: Int
+    package let maximumBodySize: Int
     private let cap: UInt64
     private var state = State.idle
-    private var body: [UInt8] = []
+    /// What has come of the present body, where it is kept.
+    package private(set) var body: [UInt8] = []
 
-    init(channel: UInt16, maximumBodySize: Int, hardCap: UInt64 = Self.hardCap) {
+    package init(channel: UInt16, maximumBodySize: Int, hardCap: UInt64 = Self.hardCap) {
         self.channel = channel
         self.maximumBodySize = maximumBodySize
         cap = max(hardCap, UInt64(max(maximumBodySize, 0)))
     }
 
     /// Takes one frame; returns an event when that frame completed one.
-    mutating func consume(_ frame: IncomingFrame) throws(AMQPError) -> BrokerEvent? {
+    package mutating func consume(_ frame: IncomingFrame) throws(AMQPError) -> BrokerEvent? {
         switch frame {
         case .method(let channel, let method):
             return try consume(method, on: channel)

@@ -1,13 +1,13 @@
 /// A frame from the broker as a plain value; the C types end at `BrokerLink`. Bytes in `body` are valid only until the
 /// link's buffers are released.
-enum IncomingFrame {
+package enum IncomingFrame {
     case method(channel: UInt16, IncomingMethod)
     case header(channel: UInt16, classID: UInt16, bodySize: UInt64, properties: MessageProperties)
     case body(channel: UInt16, UnsafeRawBufferPointer)
 }
 
 /// The methods that a broker sends of its own accord, or that this side waits for without `amqp_simple_rpc`.
-enum IncomingMethod: Sendable, Equatable {
+package enum IncomingMethod: Sendable, Equatable {
     case deliver(consumerTag: String, deliveryTag: UInt64, redelivered: Bool, exchange: String, routingKey: String)
     case getOk(deliveryTag: UInt64, redelivered: Bool, exchange: String, routingKey: String)
     case getEmpty

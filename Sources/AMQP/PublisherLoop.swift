@@ -6,8 +6,6 @@ import Logging
 final class PublisherLoop {
     /// Frames handled before the driver is asked again.
     private static let framesPerTurn = 1024
-    /// What a message costs in the socket beside its body: three frames with exchange, key and headers, about.
-    private static let overhead = 512
 
     private let configuration: AMQPConfiguration
     private let driver: any PublisherDriver
@@ -124,13 +122,16 @@ final class PublisherLoop {
     private func serve(_ link: BrokerLink) throws(AMQPError) {
         var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: 0, hardCap: 0)
         var mustAsk = true
+        var mustRead = true
         var nextTick = Monotonic.now() + ConnectionPoller.tick
         while true {
             let now = Monotonic.now()
             mailbox.pulse.beat(now: now)
             link.enter(now: now)
-            // Reading comes first: it notices a blocked or dead connection before anything is published to it.
-            let (isDry, hasProgress) = try receive(link, &assembler)
+            // Reading comes first: it notices a blocked or dead connection before anything is published to it. A socket that
+            // `poll` has just found empty is not asked again.
+            let (isDry, hasProgress) = mustRead ? try receive(link, &assembler) : (true, false)
+            mustRead = true
             let deadline = mailbox.closeDeadline
             if mustAsk || hasProgress || deadline != nil, !isBlocked { try offer(link) }
             link.releaseBuffers()
@@ -142,12 +143,16 @@ final class PublisherLoop {
                 limit = min(limit, deadline - now)
             }
             let wantsOutput = room <= 0 && !isBlocked && window.capacity > 0
+            var isTick = now >= nextTick
             if isDry, !link.hasBufferedInput {
-                poller.sleep(socket: link.fileDescriptor, wantsOutput: wantsOutput, limit: limit)
+                let wake = poller.sleep(socket: link.fileDescriptor, wantsOutput: wantsOutput, limit: limit)
+                // Heartbeats are sent and checked in the library's reading.
+                mustRead = wake != .waker || isTick
+                isTick = isTick || wake == .time
             }
-            // Once a second in any case: the driver may hold messages back for a while.
-            mustAsk = mailbox.waker.awake() || wantsOutput || now >= nextTick
-            if now >= nextTick { nextTick = now + ConnectionPoller.tick }
+            // At each tick in any case: the driver may hold messages back for a while.
+            mustAsk = mailbox.waker.awake() || wantsOutput || isTick
+            if isTick { nextTick = now + ConnectionPoller.tick }
         }
     }
 
@@ -165,8 +170,9 @@ final class PublisherLoop {
             guard let frame = try link.nextFrame() else { return (true, hasProgress) }
             let event = try assembler.consume(frame)
             link.releaseBuffers()
-            guard let event else { continue }
-            hasProgress = try handle(event, link) || hasProgress
+            if let event { hasProgress = try handle(event, link) || hasProgress }
+            // The library would ask the socket twice to find it empty; `poll` tells of what is there still.
+            if !link.hasBufferedInput { return (true, hasProgress) }
         }
         return (false, hasProgress)
     }
@@ -229,6 +235,7 @@ final class PublisherLoop {
         if room <= 0 { renewRoom(link) }
         if capacity > 0 {
             driver.publisherReady(PublishChannel(loop: self))
+            flush(link)
             if isCorked {
                 isCorked = false
                 link.setCork(false)
@@ -261,8 +268,8 @@ final class PublisherLoop {
             offeredInVain.append(token)
             return
         }
-        // The first message leaves at once; only a second makes it worth two more system calls to join packets.
-        if publishedInBatch == 1, !isCorked {
+        // Through TLS each message is a write of its own: only a second makes it worth two more system calls to join packets.
+        if link.library != nil, publishedInBatch == 1, !isCorked {
             isCorked = true
             link.setCork(true)
         }
@@ -272,12 +279,18 @@ final class PublisherLoop {
             token: token, notify: notify,
             fingerprint: mandatory ? template.fingerprint(bodySize: body.count) : nil)
         do throws(AMQPError) {
-            try link.publish(template, body: body, mandatory: mandatory)
+            room -= try link.publish(template, body: body, mandatory: mandatory)
         } catch {
             failure = error
             return
         }
-        room -= body.count + Self.overhead
-        if room <= 0 { renewRoom(link) }
+        guard room <= 0 else { return }
+        flush(link)
+        renewRoom(link)
+    }
+
+    private func flush(_ link: BrokerLink) {
+        guard failure == nil else { return }
+        do throws(AMQPError) { try link.flush() } catch { failure = error }
     }
 }

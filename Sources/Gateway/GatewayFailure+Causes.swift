@@ -2,13 +2,17 @@
 extension GatewayFailure {
     /// A refused upgrade or an error message, by its HTTP status.
     static func refused(_ stage: Stage, status: Int?, _ details: UpstreamError) -> GatewayFailure {
-        let (code, sentence) = meaning(ofStatus: status)
+        // Also a 429, but no waiting helps: somebody has to pay (OpenAI's "insufficient_quota").
+        let isOutOfQuota = details.code == "insufficient_quota" || details.type == "insufficient_quota"
+        let (code, sentence) =
+            isOutOfQuota
+            ? ("gateway_quota_exhausted", "says that the account's quota is used up") : meaning(ofStatus: status)
         let isTransient = status.map { $0 == 408 || $0 == 409 || $0 == 429 || $0 >= 500 } ?? false
         let number = status.map { " (\($0))" } ?? ""
         return GatewayFailure(
             stage: stage, code: code, message: "The gateway \(sentence)\(number).", status: status,
             retryAfter: details.retryAfter, upstreamType: details.type, upstreamCode: details.code,
-            upstreamParam: details.param, isRetryable: details.shouldRetry ?? isTransient)
+            upstreamParam: details.param, isRetryable: !isOutOfQuota && details.shouldRetry ?? isTransient)
     }
 
     private static func meaning(ofStatus status: Int?) -> (code: String, sentence: String) {

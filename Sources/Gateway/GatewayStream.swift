@@ -13,6 +13,7 @@ public final class GatewayStream {
     private var body: ByteBuffer
     private var handler: (any GatewayStreamHandler)?
     private var machine: GatewayStreamMachine
+    private var memory = FrameMemory()
     private var connection: GatewayConnection?
     private var wasAnnounced = false
     private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.timedOut() }
@@ -91,7 +92,7 @@ public final class GatewayStream {
     /// A whole message. Runs for every token: nothing here allocates or waits.
     func received(_ message: UnsafeRawBufferPointer, on connection: GatewayConnection) {
         if machine.isUntouched { body = ByteBuffer() }
-        switch FrameScanner.scan(message) {
+        switch memory.scan(message) {
         case .chunk(let chunk): received(chunk, in: message, on: connection)
         case .done: perform(machine.done(isLate: connection.identity.takeLateDone()))
         case .error: perform(machine.errorMessage(failure(from: message)))

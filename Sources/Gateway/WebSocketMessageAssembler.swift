@@ -1,13 +1,13 @@
 import ChatModel
-import NIOCore
+package import NIOCore
 
 /// Turns the bytes after an upgrade into messages, as strictly as RFC 6455 asks of a client.
 ///
 /// Pure: no socket, no clock. NIOWebSocket's own decoder is not used, because it allocates for every frame, hides
 /// whether a length was in its shortest form, and judges a frame only when all of it is there. A message of one frame
 /// is never copied: its range in the caller's bytes is handed out. Fragments are gathered in `assembled`.
-struct WebSocketMessageAssembler {
-    enum Event: Equatable {
+package struct WebSocketMessageAssembler {
+    package enum Event: Equatable {
         /// A part of a message whose end is still to come.
         case fragment
         /// A whole message in one frame: its payload in the bytes given to `next`.
@@ -22,14 +22,14 @@ struct WebSocketMessageAssembler {
         case fault(WebSocketFault)
     }
 
-    enum Step: Equatable {
+    package enum Step: Equatable {
         case needsMore
         /// `size` bytes were used up.
         case frame(size: Int, Event)
     }
 
     /// Bytes of a fragmented message so far.
-    private(set) var assembled = ByteBuffer()
+    package private(set) var assembled = ByteBuffer()
     private let maximumMessageSize: Int
     private let maximumFragments: Int
     private var utf8 = UTF8Validator()
@@ -39,7 +39,7 @@ struct WebSocketMessageAssembler {
     /// Kept for the next fragmented message up to this capacity, so that thousands of connections stay small.
     private static let keptCapacity = 4096
 
-    init(maximumMessageSize: Int, maximumFragments: Int) {
+    package init(maximumMessageSize: Int, maximumFragments: Int) {
         self.maximumMessageSize = maximumMessageSize
         self.maximumFragments = maximumFragments
     }
@@ -48,7 +48,7 @@ struct WebSocketMessageAssembler {
     var isInsideMessage: Bool { fragments > 0 }
 
     /// Reads the next frame at the start of `bytes`.
-    mutating func next(_ bytes: UnsafeRawBufferPointer) -> Step {
+    package mutating func next(_ bytes: UnsafeRawBufferPointer) -> Step {
         guard bytes.count >= 2 else { return .needsMore }
         let opcode = bytes[0] & 0x0F
         let isFinal = bytes[0] & 0x80 != 0
@@ -80,7 +80,7 @@ struct WebSocketMessageAssembler {
     }
 
     /// Makes room for the next fragmented message.
-    mutating func discardAssembled() {
+    package mutating func discardAssembled() {
         if assembled.capacity > Self.keptCapacity {
             assembled = ByteBuffer()
         } else {

@@ -5,6 +5,8 @@ internal import Synchronization
 final class ConnectionWatch: ShardObserver, Sendable {
     private struct State {
         var isConsuming = false
+        /// The control stream was read to this worker's mark.
+        var isSynced = false
         var openPublishers = 0
         var blocked = 0
         var waiters: [CheckedContinuation<Void, Never>] = []
@@ -17,7 +19,8 @@ final class ConnectionWatch: ShardObserver, Sendable {
         self.publishers = max(1, publishers)
     }
 
-    var isConsuming: Bool { state.withLock { $0.isConsuming } }
+    /// Jobs can begin.
+    var isConsuming: Bool { state.withLock { $0.isConsuming && $0.isSynced } }
     var openPublishers: Int { state.withLock { $0.openPublishers } }
     var isBlocked: Bool { state.withLock { $0.blocked > 0 } }
 
@@ -33,8 +36,13 @@ final class ConnectionWatch: ShardObserver, Sendable {
 
     func consumerOpened() { update { $0.isConsuming = true } }
 
+    func controlSynced() { update { $0.isSynced = true } }
+
     func consumerLost(_ error: AMQPError) {
-        update { $0.isConsuming = false }
+        update { state in
+            state.isConsuming = false
+            state.isSynced = false
+        }
     }
 
     func shardOpened() { update { $0.openPublishers += 1 } }
@@ -48,7 +56,7 @@ final class ConnectionWatch: ShardObserver, Sendable {
     }
 
     private func isReady(_ state: borrowing State) -> Bool {
-        state.isConsuming && state.openPublishers == publishers
+        state.isConsuming && state.isSynced && state.openPublishers == publishers
     }
 
     private func update(_ change: (inout State) -> Void) {

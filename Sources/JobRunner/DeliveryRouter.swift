@@ -6,41 +6,54 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
     private let intake: JobIntake
     private let webhooks: WebhookRunner
     private let connections: ConnectionWatch
-    private let names: QueueNames
+    private let host: JobHost
 
-    init(intake: JobIntake, webhooks: WebhookRunner, connections: ConnectionWatch, names: QueueNames) {
+    init(intake: JobIntake, webhooks: WebhookRunner, connections: ConnectionWatch, host: JobHost) {
         self.intake = intake
         self.webhooks = webhooks
         self.connections = connections
-        self.names = names
+        self.host = host
     }
 
     func consumerOpened(generation: UInt64) {
-        webhooks.opened(generation: generation)
+        host.control.opened(generation: generation)
         intake.opened(generation: generation)
         connections.consumerOpened()
+        leaseChanged()
     }
 
     func consumerReceived(_ delivery: Delivery) {
         switch delivery.queue {
-        case names.webhooks: webhooks.take(delivery)
-        case names.failed: intake.takeGivenUp(delivery)
-        default: intake.take(delivery)
+        case host.names.webhooks: webhooks.take(delivery)
+        case host.names.control: host.control.received(delivery)
+        case host.names.failed: intake.takeGivenUp(delivery)
+        default: if !host.control.holds(delivery) { intake.take(delivery) }
         }
     }
 
     func consumerLost(generation: UInt64, error: AMQPError) {
         connections.consumerLost(error)
         intake.lost(generation: generation)
+        host.control.lost()
+        leaseChanged()
     }
 
+    func consumerSilent(generation: UInt64) { host.control.doubted() }
+
+    func consumerHeard(generation: UInt64) { leaseChanged() }
+
     func consumerFailed(error: AMQPError, retryingAfter delay: Duration) { connections.consumerLost(error) }
+
+    private func leaseChanged() {
+        for shard in host.shards { shard.leaseChanged() }
+    }
 }
 
-/// Sends acks to a consumer that is made later than those who ack.
-final class AckRelay: Sendable {
+/// Reaches a consumer that is made later than those who need it.
+final class ConsumerRelay: Sendable {
     private let consumer = Mutex<ConsumerConnection?>(nil)
 
     func attach(_ consumer: ConsumerConnection) { self.consumer.withLock { $0 = consumer } }
     func acknowledge(_ tag: DeliveryTag) { consumer.withLock { $0 }?.acknowledge(tag) }
+    func rereadStreams() { consumer.withLock { $0 }?.rereadStreams() }
 }

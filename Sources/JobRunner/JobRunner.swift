@@ -18,6 +18,11 @@ public final class JobRunner: Sendable {
         public var waiting: Int
         public var completed: Int
         public var failed: Int
+        public var cancelled: Int
+        /// Times that a job was moved to a waiting queue.
+        public var parked: Int
+        /// Times that a gateway asked for fewer requests.
+        public var rateLimited: Int
         public var invalid: Int
         public var webhooksDelivered: Int
         public var webhooksPending: Int
@@ -39,32 +44,37 @@ public final class JobRunner: Sendable {
         self.configuration = configuration
         self.logger = logger
         loops = Array(group.makeIterator())
+        let timers = group.any()
         let connections = ConnectionWatch(publishers: configuration.publishers)
+        let (lease, relay) = (DeliveryLease(), ConsumerRelay())
         let shards = (0..<max(1, configuration.publishers)).map { index in
             PublisherShard(
                 configuration: configuration.broker, window: configuration.confirmWindow, observer: connections,
-                role: "publisher-\(index)", logger: logger)
+                lease: lease, role: "publisher-\(index)", logger: logger)
         }
         var gateways: [String: GatewayClient] = [:]
         for gateway in configuration.gateways {
             gateways[gateway.name] = try GatewayClient(configuration: gateway, logger: logger)
         }
-        let relay = AckRelay()
-        let host = JobHost(
-            configuration: configuration, shards: shards, gateways: gateways, logger: logger,
-            acknowledge: { relay.acknowledge($0) })
-        let board = JobBoard(concurrency: configuration.concurrency)
-        self.host = host
-        self.board = board
+        let gates = RateGates()
+        board = JobBoard(
+            concurrency: configuration.concurrency, fairness: configuration.fairness, gates: gates, timers: timers)
+        let control = ControlDesk(
+            configuration: configuration, timers: timers, logger: logger,
+            acknowledge: { relay.acknowledge($0) }, publish: { shards[0].publish($0) })
+        host = JobHost(
+            configuration: configuration, shards: shards, gateways: gateways, board: board, gates: gates,
+            control: control, lease: lease, logger: logger, acknowledge: { relay.acknowledge($0) })
         self.connections = connections
         intake = JobIntake(host: host, board: board, loops: loops)
         webhooks = try WebhookRunner(host: host, logger: logger)
-        let router = DeliveryRouter(intake: intake, webhooks: webhooks, connections: connections, names: host.names)
+        let router = DeliveryRouter(intake: intake, webhooks: webhooks, connections: connections, host: host)
         consumer = ConsumerConnection(
             configuration: configuration.broker, topology: configuration.plan.topology,
-            consumptions: Self.consumptions(configuration), delegate: router,
+            consumptions: Self.consumptions(configuration), delegate: router, lease: lease,
             maximumBodySize: max(configuration.rules.maximumBytes, 64 << 20), logger: logger)
         relay.attach(consumer)
+        control.attach(intake.controlActions(synced: { connections.controlSynced() }, reread: relay.rereadStreams))
     }
 
     private static func consumptions(_ configuration: JobRunnerConfiguration) -> [Consumption] {
@@ -75,6 +85,7 @@ public final class JobRunner: Sendable {
             // One at a time: only a job that is tried alone can be blamed for a crash.
             Consumption(queue: names.suspect, prefetch: 1), Consumption(queue: names.failed, prefetch: 64),
             Consumption(queue: names.webhooks, prefetch: UInt16(clamping: max(1, configuration.webhookPrefetch))),
+            Consumption(queue: names.control, prefetch: 1_000, isStream: true),
         ]
     }
 
@@ -94,6 +105,8 @@ public final class JobRunner: Sendable {
             isConsuming: connections.isConsuming, openPublishers: connections.openPublishers,
             isBlocked: connections.isBlocked, running: counts.running, waiting: counts.waiting,
             completed: counters.completed.load(ordering: .relaxed), failed: counters.failed.load(ordering: .relaxed),
+            cancelled: counters.cancelled.load(ordering: .relaxed), parked: counters.parked.load(ordering: .relaxed),
+            rateLimited: counters.rateLimited.load(ordering: .relaxed),
             invalid: counters.invalid.load(ordering: .relaxed), webhooksDelivered: webhooks.delivered,
             webhooksPending: webhooks.pending)
     }
@@ -132,6 +145,7 @@ public final class JobRunner: Sendable {
         for gateway in host.gateways.values { await gateway.shutdown() }
         await webhooks.shutdown()
         await intake.shutdown()
+        await host.readers?.shutdown()
     }
 
     /// Handing jobs back takes a publish and its confirm; with the broker down it is not worth longer: what is not

@@ -28,21 +28,26 @@ public struct JobRunnerConfiguration: Sendable {
     public var maximumAnswerBytes: Int
     /// How customers' default reply queues are declared; `nil`: not by the worker.
     public var replyQueues: ReplyQueuePlan?
-    /// How long a job may wait in this worker for a place before it is put back on its queue.
-    public var maximumWait: Duration
+    /// How long a job may wait in this worker, for a place, a rate limit or a cap, before it moves to a waiting queue.
+    public var parkAfter: Duration
     /// From the first try to the end of a job.
     public var totalTimeout: Duration
     /// How long running jobs may go on once the worker was told to stop.
     public var drainTimeout: Duration
+    public var retry: RetryPolicy
+    public var fairness: FairnessPolicy
+    /// Whether a job ends whose reply queue is gone and which has no webhook.
+    public var cancelsWhenUnread: Bool
 
     public init(
         broker: AMQPConfiguration, plan: TopologyPlan, rules: JobRules, gateways: [GatewayConfiguration],
         webhooks: WebhookConfiguration, publishers: Int = 1, confirmWindow: Int = 256, concurrency: Int = 1_000,
         prefetch: Int = 2_000, takesPriorities: Bool = true,
         webhookPrefetch: Int = 256, highWaterBytes: Int = 256 << 10,
-        maximumAnswerBytes: Int = 4 << 20, replyQueues: ReplyQueuePlan? = nil, maximumWait: Duration = .seconds(300),
+        maximumAnswerBytes: Int = 4 << 20, replyQueues: ReplyQueuePlan? = nil, parkAfter: Duration = .seconds(300),
         totalTimeout: Duration = .seconds(900),
-        drainTimeout: Duration = .seconds(60)
+        drainTimeout: Duration = .seconds(60), retry: RetryPolicy = RetryPolicy(),
+        fairness: FairnessPolicy = FairnessPolicy(), cancelsWhenUnread: Bool = false
     ) {
         self.broker = broker
         self.plan = plan
@@ -58,8 +63,11 @@ public struct JobRunnerConfiguration: Sendable {
         self.highWaterBytes = highWaterBytes
         self.maximumAnswerBytes = maximumAnswerBytes
         self.replyQueues = replyQueues
-        self.maximumWait = maximumWait
+        self.parkAfter = parkAfter
         self.totalTimeout = totalTimeout
         self.drainTimeout = drainTimeout
+        self.retry = retry
+        self.fairness = fairness
+        self.cancelsWhenUnread = cancelsWhenUnread
     }
 }

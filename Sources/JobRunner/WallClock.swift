@@ -1,4 +1,4 @@
-internal import ChatModel
+package import ChatModel
 
 #if canImport(Glibc)
     internal import Glibc
@@ -10,8 +10,8 @@ extension Duration {
 }
 
 /// The clock on the wall, for what others read. Waiting and measuring use the monotonic clock.
-enum WallClock {
-    static func now() -> Timestamp {
+package enum WallClock {
+    package static func now() -> Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(milliseconds: Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000)

@@ -11,6 +11,6 @@ struct ChatWorker: AsyncParsableCommand {
         version: VersionCommand.text,
         subcommands: [
             RunCommand.self, CheckCommand.self, TopologyCommand.self, SendCommand.self, TailCommand.self,
-            SimulateCommand.self, VersionCommand.self,
+            CancelCommand.self, DeadCommand.self, SimulateCommand.self, VersionCommand.self,
         ])
 }

@@ -41,6 +41,9 @@ enum Exit {
         case let error as JobSender.Failure:
             Output.error("chat-worker: \(error)")
             return ExitCode(unavailable)
+        case let error as Unavailable:
+            Output.error("chat-worker: \(error)")
+            return ExitCode(unavailable)
         case is ExitCode, is ValidationError, is CleanExit: return error
         default:
             Output.error("chat-worker: \(error)")

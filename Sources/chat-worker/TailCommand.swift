@@ -56,23 +56,15 @@ struct TailCommand: AsyncParsableCommand {
     }
 
     private func follow(_ tail: ReplyTail) throws {
-        var readers: [String: (reader: ReplyReader, view: AnswerView)] = [:]
+        var answers = AnswersView()
         var quietSince = ContinuousClock.now
         while timeout.map({ ContinuousClock.now - quietSince < $0.duration }) ?? true {
             guard let delivery = try tail.receive(timeout: .seconds(1)) else { continue }
             quietSince = .now
             if json {
                 Output.print(ReplyLine.json(delivery))
-                continue
-            }
-            let job = delivery.properties.headers.string("x-job") ?? "?"
-            if readers[job] == nil { Output.print("== \(printable(job))") }
-            var entry = readers[job] ?? (ReplyReader(), AnswerView(started: .now))
-            let event = entry.reader.take(delivery)
-            entry.view.show(event)
-            switch event {
-            case .completed, .failed: readers[job] = nil
-            default: readers[job] = entry
+            } else {
+                answers.show(delivery)
             }
         }
     }

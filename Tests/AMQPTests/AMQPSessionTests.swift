@@ -67,6 +67,29 @@ import Testing
         session.close()
     }
 
+    /// What was taken with `basic.get` comes back, but for what was acked.
+    @Test func returnAllPutsBackWhatIsNotAcked() throws {
+        let session = fixture.session
+        let queue = uniqueName("back")
+        try session.declareQueue(queue, durable: true, arguments: ["x-queue-type": .string("quorum")])
+        for byte: UInt8 in 1...3 { try session.publish(routingKey: queue, body: [byte]) }
+        let taken = try (1...3).map { _ in try #require(try session.get(queue)) }
+        #expect(taken.map(\.body) == [[1], [2], [3]])
+        #expect(try session.get(queue) == nil)
+        try session.acknowledge(taken[1])
+        try session.returnAll()
+        var again: [[UInt8]] = []
+        try session.consume(queue, noAck: true)
+        while again.count < 2, let delivery = try session.receive(timeout: .seconds(5)) {
+            #expect(delivery.redelivered)
+            again.append(delivery.body)
+        }
+        #expect(again == [[1], [3]])
+        try session.returnAll()
+        try session.deleteQueue(queue)
+        session.close()
+    }
+
     @Test func directReplyTo() throws {
         let asking = fixture.session
         let answering = try AMQPSession(configuration: fixture.configuration)

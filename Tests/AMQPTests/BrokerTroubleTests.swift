@@ -63,10 +63,11 @@ import Testing
         var configuration = fixture.configuration
         configuration.heartbeat = .seconds(2)
         let consuming = ConsumerRecorder()
+        let lease = DeliveryLease()
         let publishing = PublisherRecorder()
         let consumer = ConsumerConnection(
             configuration: configuration, topology: Topology(), consumptions: [], delegate: consuming,
-            maximumBodySize: 1, logger: quiet)
+            lease: lease, maximumBodySize: 1, logger: quiet)
         let publisher = PublisherConnection(
             configuration: configuration, window: 1000, driver: publishing, logger: quiet)
         try consumer.start()
@@ -87,11 +88,58 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(5.5))
         #expect(error.code == .connectionLost)
         #expect(!unconfirmed.isEmpty)
+        // Its deliveries were in doubt before that.
+        let events = consuming.log.events
+        let silent = events.firstIndex { if case .silent(1) = $0 { true } else { false } }
+        let lost = events.firstIndex { if case .lost = $0 { true } else { false } }
+        #expect(try #require(silent) < (try #require(lost)))
+        #expect(!lease.isValid && lease.isOver(for: 1))
         kill(process, SIGCONT)
         try await consuming.opened(2)
         try await publishing.saw(.opened(2))
         await consumer.close()
         await publisher.close(deadline: .seconds(5))
+    }
+
+    /// Silence that ends in time: the deliveries are in doubt, and then this consumer's still.
+    @Test func aShortSilenceIsNoLoss() async throws {
+        let queue = uniqueName("silence")
+        try fixture.session.declareQueue(queue, durable: true)
+        try fixture.session.publish(routingKey: queue, body: [1])
+        var configuration = fixture.configuration
+        configuration.heartbeat = .seconds(2)
+        let recorder = ConsumerRecorder()
+        let lease = DeliveryLease()
+        let consumer = ConsumerConnection(
+            configuration: configuration, topology: Topology(),
+            consumptions: [Consumption(queue: queue, prefetch: 1)], delegate: recorder, lease: lease,
+            maximumBodySize: 1, logger: quiet)
+        try consumer.start()
+        let delivery = try #require(try await recorder.deliveries(1).first)
+        // A delivery just after the broker's look at its own output makes the longest pause.
+        let calm = Task {
+            try await recorder.log.first("silence", timeout: .seconds(5)) { event in
+                if case .silent = event { true } else { nil }
+            }
+        }
+        if case .success = await calm.result { Issue.record("a living broker was taken as silent") }
+        #expect(lease.isValid)
+        let process = try broker.processID
+        kill(process, SIGSTOP)
+        defer { kill(process, SIGCONT) }
+        _ = try await recorder.log.first("silence") { event in if case .silent(1) = event { true } else { nil } }
+        #expect(!lease.isValid)
+        kill(process, SIGCONT)
+        _ = try await recorder.log.first("voice") { event in if case .heard(1) = event { true } else { nil } }
+        #expect(lease.isValid)
+        consumer.acknowledge(delivery.tag)
+        await consumer.close()
+        #expect(!lease.isValid)
+        #expect(!recorder.log.events.contains { if case .lost = $0 { true } else { false } })
+        let session = try AMQPSession(configuration: fixture.configuration)
+        #expect(try session.inspectQueue(queue).messageCount == 0)
+        try session.deleteQueue(queue)
+        session.close()
     }
 
     /// A call that is stuck inside the library, which has no deadline of its own: one body larger than all buffers.

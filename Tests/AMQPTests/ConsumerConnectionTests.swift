@@ -117,8 +117,7 @@ import Testing
         let (connection, recorder) = try fixture.consumer(
             [
                 Consumption(queue: "\(prefix).jobs", prefetch: 10),
-                Consumption(
-                    queue: "\(prefix).control", prefetch: 100, arguments: ["x-stream-offset": .string("first")]),
+                Consumption(queue: "\(prefix).control", prefetch: 100, isStream: true),
             ], topology: topology)
         try await recorder.opened(1)
         try fixture.session.publish(exchange: "\(prefix).in", routingKey: "jobs", body: [1], mandatory: true)
@@ -136,6 +135,31 @@ import Testing
         #expect(error?.message.contains("\(prefix).jobs") == true)
         for queue in topology.queues { try fixture.session.deleteQueue(queue.name) }
         for exchange in topology.exchanges { try fixture.session.deleteExchange(exchange.name) }
+    }
+
+    /// Read from the beginning, then on from where reading had come to, and from the beginning again where asked.
+    @Test func aStreamIsReadOnAfterAReconnect() async throws {
+        let name = uniqueName("stream")
+        try fixture.session.declareQueue(name, durable: true, arguments: ["x-queue-type": .string("stream")])
+        for number in 0..<3 { try fixture.session.publish(routingKey: name, body: [UInt8(number)]) }
+        let other = try queue()
+        let (connection, recorder) = try fixture.consumer([
+            Consumption(queue: name, prefetch: 10, isStream: true), Consumption(queue: other, prefetch: 10),
+        ])
+        for delivery in try await recorder.deliveries(3) { connection.acknowledge(delivery.tag) }
+        // Ends the connection.
+        try fixture.session.deleteQueue(other)
+        _ = try await recorder.lost()
+        try fixture.session.declareQueue(other, durable: true)
+        try await recorder.opened(2)
+        try fixture.session.publish(routingKey: name, body: [3])
+        #expect(try await recorder.deliveries(4).map(\.body) == [[0], [1], [2], [3]])
+        connection.rereadStreams()
+        #expect(try await recorder.deliveries(8).suffix(4).map(\.body) == [[0], [1], [2], [3]])
+        #expect(recorder.deliveries.suffix(4).allSatisfy { $0.properties.headers.integer("x-stream-offset") != nil })
+        await connection.close()
+        try fixture.session.deleteQueue(name)
+        try fixture.session.deleteQueue(other)
     }
 
     @Test func aTopologyThatDoesNotFitIsATypedFailure() async throws {

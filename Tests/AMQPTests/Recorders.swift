@@ -12,6 +12,8 @@ final class ConsumerRecorder: ConsumerDelegate {
         case opened(UInt64)
         case received(Delivery)
         case lost(UInt64, AMQPError)
+        case silent(UInt64)
+        case heard(UInt64)
         case failed(AMQPError)
     }
 
@@ -20,6 +22,8 @@ final class ConsumerRecorder: ConsumerDelegate {
     func consumerOpened(generation: UInt64) { log.append(.opened(generation)) }
     func consumerReceived(_ delivery: Delivery) { log.append(.received(delivery)) }
     func consumerLost(generation: UInt64, error: AMQPError) { log.append(.lost(generation, error)) }
+    func consumerSilent(generation: UInt64) { log.append(.silent(generation)) }
+    func consumerHeard(generation: UInt64) { log.append(.heard(generation)) }
     func consumerFailed(error: AMQPError, retryingAfter delay: Duration) { log.append(.failed(error)) }
 
     var deliveries: [Delivery] {
@@ -160,5 +164,6 @@ func template(
 ) throws -> PublishTemplate {
     try PublishTemplate(
         exchange: exchange, routingKey: routingKey,
-        properties: MessageProperties(isPersistent: isPersistent, messageID: messageID), integerHeaders: ["x-seq"])
+        properties: MessageProperties(isPersistent: isPersistent, messageID: messageID ?? "id-"),
+        integerHeaders: ["x-seq"], numbersMessageID: messageID == nil)
 }

@@ -27,7 +27,7 @@ final class SequenceDriver: PublisherDriver {
             }
             guard number < count else { break }
             template.setInteger(0, Int64(number))
-            Array("id-\(number)".utf8).withUnsafeBytes { template.setMessageID($0) }
+            template.numberMessageID(Int64(number))
             Array("\(number)".utf8).withUnsafeBytes { (body) -> Void in
                 channel.publish(
                     template, body: body, token: UInt64(number),

@@ -101,6 +101,28 @@ final class AnswerHarness {
         #expect(!answer.hasPending)
     }
 
+    /// What the scanner lets through is in the final text, also where keys nobody looks at stand twice.
+    @Test(arguments: [
+        #"{"choices":[{"delta":{"content":"B"},"logprobs":{"a":1,"a":2}}]}"#,
+        #"{"x":1,"x":2,"choices":[{"delta":{"content":"B"}}]}"#,
+        #"{"x":1,"choices":[{"delta":{"content":"B","content":null}}]}"#,
+        #"{"choices":[{"delta":{"content":"B"},"message":{"content":"C"}}]}"#,
+        #"{"x":1,"choices":[{"delta":{"content":"B"}},{"finish_reason":"stop"}]}"#,
+    ])
+    func sloppyChunksLoseNothing(chunk: String) throws {
+        let answer = AnswerHarness()
+        try answer.feed(raw: "A")
+        try answer.feed(chunk)
+        var taken: [UInt8] = []
+        while answer.log.takeChunk(into: &taken) {}
+        let message = try #require(try answer.completion()["choices"]?.arrayValue?.first?["message"])
+        #expect(message["content"]?.stringValue == "AB")
+        #expect(answer.decodedTextSent == 2)
+        let plain = AnswerHarness()
+        try plain.feed(raw: "AB")
+        #expect(answer.sha256 == plain.sha256)
+    }
+
     @Test func metadataFallsBack() throws {
         let answer = AnswerHarness()
         try answer.feed(#"{"choices":[{"delta":{"content":"x"}}]}"#)

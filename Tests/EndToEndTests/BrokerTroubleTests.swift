@@ -30,7 +30,10 @@ import Testing
     }
 
     @Test func aLostPublishConnectionGoesOnUnderTheNextAttempt() async throws {
-        try await MainJobTests.withWorker(Self.settings()) { deployment, _ in
+        var settings = Self.settings()
+        // rabbitmqctl takes seconds on a busy machine; the answer must still be on its way then.
+        settings.gateway.tokens = 400
+        try await MainJobTests.withWorker(settings) { deployment, _ in
             let replies = try await deployment.collector(customers: ["acme"])
             defer { replies.stop() }
             try await deployment.enqueue([TestJob("reset")])
@@ -154,6 +157,13 @@ extension Deployment {
 
 extension SimulatedGateway {
     /// Returns when so many requests have come; the simulator has no event for that.
+    func waitUntilAnswered(user: String, count: Int = 1) async throws {
+        for _ in 0..<400 where answers(user: user).count < count { try await Task.sleep(for: .milliseconds(25)) }
+        guard answers(user: user).count >= count else {
+            throw TestBroker.Failure(description: "\(answers(user: user).count) answers for \(user)")
+        }
+    }
+
     func waitUntilRequested(_ count: Int) async throws {
         for _ in 0..<400 where counters.requests < count { try await Task.sleep(for: .milliseconds(25)) }
         guard counters.requests >= count else {

@@ -79,18 +79,7 @@ import Testing
         var settings = Deployment.Settings()
         settings.gateway.tokens = 5
         try await MainJobTests.withWorker(settings) { deployment, runner in
-            let (amqp, queue) = (deployment.amqp, "\(deployment.prefix).reply.full")
-            try await onOwnThread {
-                let session = try AMQPSession(configuration: amqp, role: "customer")
-                defer { session.close() }
-                try session.declareQueue(
-                    queue, durable: true,
-                    arguments: [
-                        "x-max-length": .int(1), "x-overflow": .string("reject-publish"), "x-expires": .int(120_000),
-                    ])
-                _ = try session.publish(routingKey: queue, body: [1])
-                _ = try session.publish(routingKey: queue, body: [2])
-            }
+            try await deployment.declareFullQueue("\(deployment.prefix).reply.full")
             try await deployment.enqueue([TestJob("full", customer: "full")])
             let hook = try await MainJobTests.firstWebhook(deployment)
             #expect(hook.type == "chat.completion.completed")

@@ -83,6 +83,16 @@ import Testing
         #expect(failure.status == status)
     }
 
+    @Test(arguments: [
+        #"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#,
+        #"{"error":{"code":"insufficient_quota","status":429}}"#,
+    ])
+    func anEmptyAccountIsNoRateLimit(body: String) {
+        let failure = GatewayFailure.refused(.upgrade, status: 429, Self.read(body))
+        #expect(failure.code == "gateway_quota_exhausted")
+        #expect(!failure.isRetryable)
+    }
+
     struct Wait: Sendable {
         var milliseconds: String?
         var header: String?

@@ -1,8 +1,8 @@
-import AMQP
 import ChatModel
 import Synchronization
 import Testing
 
+@testable import AMQP
 @testable import JobRunner
 
 @Suite struct AnswerStreamTests {
@@ -10,6 +10,7 @@ import Testing
     final class Fixture: Sendable {
         let resumed = Atomic<Int>(0)
         let attempts = Mutex<[Int64]>([])
+        let takenBack = Atomic<Int>(0)
 
         func makeStream(owesReset: Bool = false, highWater: Int = 1_000, hasQueue: Bool = true) -> AnswerStream {
             let address = ReplyAddress(
@@ -18,7 +19,8 @@ import Testing
                 identifier: 1, address: hasQueue ? address : nil, attempt: AttemptNumber(), owesReset: owesReset,
                 defaults: .init(id: "x", model: "m", created: 1), highWater: highWater,
                 onResume: { self.resumed.add(1, ordering: .relaxed) },
-                onAttemptChanged: { attempt in self.attempts.withLock { $0.append(attempt.value) } })
+                onAttemptChanged: { attempt in self.attempts.withLock { $0.append(attempt.value) } },
+                onTakenBack: { self.takenBack.add(1, ordering: .relaxed) })
         }
     }
 
@@ -27,7 +29,7 @@ import Testing
         return message.withUnsafeBytes { bytes in
             guard case .chunk(let chunk) = FrameScanner.scan(bytes) else {
                 Issue.record("not a chunk")
-                return .init(enqueue: false, pause: false)
+                return .init(enqueue: false, pause: false, count: 0)
             }
             return stream.append(chunk, in: bytes)
         }
@@ -51,7 +53,20 @@ import Testing
         let message = DurableMessage(
             template: try PublishTemplate(exchange: "", routingKey: "q", properties: MessageProperties()), body: [7],
             routing: .required, settled: { _ in })
-        return AnswerStream.Terminal(attempt: AttemptNumber(tryNumber: attempt), companions: [message])
+        return AnswerStream.Terminal(
+            attempt: AttemptNumber(tryNumber: attempt), generation: 1, companions: [message])
+    }
+
+    /// A lease for the deliveries of connection 1.
+    static func lease() -> DeliveryLease {
+        let lease = DeliveryLease()
+        lease.begin(generation: 1, heartbeat: 1_000_000_000_000, now: Monotonic.now())
+        return lease
+    }
+
+    /// The bodies of what the end consists of; `nil` where it is not to go now.
+    static func close(_ stream: AnswerStream, while lease: DeliveryLease = lease()) -> [[UInt8]]? {
+        if case .now(let messages, _) = stream.close(while: lease) { messages.map(\.body) } else { nil }
     }
 
     @Test func standsOnTheListOnce() {
@@ -71,8 +86,8 @@ import Testing
         #expect(Self.take(stream) == "chunk a more")
         stream.published(7)
         #expect(Self.take(stream) == "ended after 7")
-        #expect(stream.close().map(\.body) == [[7]])
-        #expect(stream.close().isEmpty, "once")
+        #expect(Self.close(stream) == [[7]])
+        #expect(Self.close(stream) == nil, "once")
         #expect(Self.take(stream) == "nothing")
     }
 
@@ -100,7 +115,7 @@ import Testing
         #expect(Self.take(stream) == "chunk a more")
         #expect(Self.take(stream) == "ended after 0")
         #expect(stream.rewind())
-        #expect(stream.close().isEmpty)
+        #expect(Self.close(stream) == nil)
         #expect(Self.take(stream) == "reset")
         #expect(Self.take(stream) == "chunk a")
         #expect(try stream.finish(Self.terminal(2)))
@@ -127,10 +142,51 @@ import Testing
         let stream = Fixture().makeStream()
         _ = Self.append("old", to: stream)
         #expect(Self.take(stream) == "chunk old")
-        stream.restart(attempt: AttemptNumber(tryNumber: 2), defaults: .init(id: "y", model: "m", created: 1))
+        let second = stream.restart(
+            attempt: AttemptNumber(tryNumber: 2), defaults: .init(id: "y", model: "m", created: 1))
+        #expect(second.value == 2)
         #expect(Self.append("new", to: stream).enqueue)
         #expect(Self.take(stream) == "reset")
         #expect(Self.take(stream) == "chunk new")
+    }
+
+    /// The publisher thread had begun attempt 2 when the event loop chose that number for its next try.
+    @Test func aRestartTakesAnAttemptThatIsFree() {
+        let stream = Fixture().makeStream()
+        _ = Self.append("old", to: stream)
+        #expect(Self.take(stream) == "chunk old")
+        #expect(stream.rewind())
+        let next = stream.restart(
+            attempt: AttemptNumber(tryNumber: 2), defaults: .init(id: "y", model: "m", created: 1))
+        #expect(next.value == 3)
+    }
+
+    @Test func anEndWaitsWhileItsDeliveryIsInDoubt() throws {
+        let stream = Fixture().makeStream()
+        _ = Self.append("a", to: stream)
+        _ = try stream.finish(Self.terminal())
+        let lease = DeliveryLease()
+        lease.begin(generation: 1, heartbeat: 1_000, now: 1)
+        guard case .later = stream.close(while: lease) else {
+            Issue.record("published without a lease")
+            return
+        }
+        lease.begin(generation: 2, heartbeat: 1_000_000_000_000, now: Monotonic.now())
+        #expect(Self.close(stream, while: lease) == nil, "another connection's lease")
+        #expect(Self.close(stream) == [[7]])
+    }
+
+    @Test func anEndIsTakenBackUntilItGoes() throws {
+        let stream = Fixture().makeStream()
+        #expect(!stream.recall())
+        _ = Self.append("a", to: stream)
+        _ = try stream.finish(Self.terminal())
+        #expect(stream.recall())
+        #expect(Self.close(stream) == nil)
+        #expect(Self.take(stream) == "chunk a")
+        #expect(try stream.finish(Self.terminal()))
+        #expect(Self.close(stream) == [[7]])
+        #expect(!stream.recall(), "it is on its way")
     }
 
     @Test func backPressure() {
@@ -162,5 +218,24 @@ import Testing
         #expect(!Self.append("b", to: stream).enqueue)
         #expect(try !stream.finish(Self.terminal()))
         #expect(!stream.rewind())
+    }
+
+    /// Nothing of an end was confirmed, and its delivery is lost: it is void, and may be told again, on another channel.
+    @Test func anEndIsTakenBackAndToldAgain() throws {
+        let fixture = Fixture()
+        let stream = fixture.makeStream()
+        _ = Self.append("a", to: stream)
+        #expect(Self.take(stream) == "chunk a")
+        stream.published(7)
+        let isQueued = stream.finish(try Self.terminal())
+        #expect(isQueued && Self.take(stream) == "ended after 7")
+        #expect(Self.close(stream) != nil)
+        stream.takeBack()
+        stream.takeBack()
+        #expect(fixture.takenBack.load(ordering: .relaxed) == 1)
+        #expect(Self.close(stream) == nil && Self.take(stream) == "nothing")
+        let isQueuedAgain = stream.finish(try Self.terminal())
+        #expect(isQueuedAgain && Self.take(stream) == "ended after 0")
+        #expect(Self.close(stream) != nil)
     }
 }

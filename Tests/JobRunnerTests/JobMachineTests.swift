@@ -12,7 +12,8 @@ import Testing
         GatewayFailure(stage: stage, code: code, message: "m", retryAfter: retryAfter, isRetryable: isRetryable)
     }
 
-    static let policy = JobMachine.Policy(retries: 2, firstWait: .seconds(1), longestWait: .seconds(60), jitter: 0)
+    static let policy = RetryPolicy(
+        retries: 2, firstWait: .seconds(1), jitter: 0, longestInWorker: .seconds(5), longestWait: .seconds(60))
 
     static func machine(_ attempt: AttemptNumber = AttemptNumber()) -> JobMachine {
         JobMachine(attempt: attempt, policy: policy)
@@ -57,14 +58,58 @@ import Testing
     }
 
     @Test(arguments: [
-        (failure(isRetryable: false), true), (failure(retryAfter: .seconds(61)), true),
-        (failure(retryAfter: .seconds(30)), false),
+        (failure(isRetryable: false), JobMachine.Action.complete(.failed(JobFailure(failure(isRetryable: false))))),
+        (
+            failure(retryAfter: .seconds(61)),
+            .complete(.failed(JobFailure(failure(retryAfter: .seconds(61)))))
+        ),
+        (failure(retryAfter: .seconds(5)), .wait(.seconds(5))),
+        (failure(retryAfter: .seconds(30)), .park(.seconds(30))),
+        (failure(), .wait(.seconds(1))),
     ])
-    func whatIsNotTriedAgain(failure: GatewayFailure, ends: Bool) {
+    func failuresBeforeTheFirstOutput(failure: GatewayFailure, expected: JobMachine.Action) {
         var machine = Self.machine()
         _ = machine.begin()
-        let action = machine.streamEnded(.failed(failure), chance: 0)
-        #expect(action == (ends ? .complete(.failed(JobFailure(failure))) : .wait(.seconds(30))))
+        #expect(machine.streamEnded(.failed(failure), chance: 0) == expected)
+        if case .park = expected {
+            #expect(machine.isMoving)
+            #expect(machine.receiptsConfirmed() == .acknowledge)
+        }
+    }
+
+    /// What a job has used up is not forgotten while it waits in a queue.
+    @Test func triesAreCountedOverParking() {
+        let retryAfter = Self.failure(retryAfter: .seconds(30))
+        var first = Self.machine()
+        _ = first.begin()
+        #expect(first.streamEnded(.failed(retryAfter), chance: 0) == .park(.seconds(30)))
+        #expect(first.spent == JobMachine.Spent(tries: 1, failures: 1))
+        var second = JobMachine(attempt: AttemptNumber(republishes: 1), spent: first.spent, policy: Self.policy)
+        #expect(second.begin() == .ask(restarts: false))
+        #expect(second.streamEnded(.failed(Self.failure()), chance: 0) == .wait(.seconds(2)), "its second failure")
+        _ = second.retryDue()
+        #expect(second.streamEnded(.failed(retryAfter), chance: 0) == .complete(.failed(JobFailure(retryAfter))))
+        #expect(second.tries == 3)
+    }
+
+    @Test func aRateLimitCostsNoTry() {
+        let limit = Self.failure(.upgrade, code: "gateway_rate_limited", retryAfter: .seconds(3))
+        var machine = Self.machine()
+        for round in 1...10 {
+            #expect(machine.begin() == .ask(restarts: round > 1))
+            #expect(
+                machine.streamEnded(.failed(limit), chance: 0, age: .seconds(40)) == .yield(retryAfter: .seconds(3)))
+            #expect(machine.phase == .waiting)
+        }
+        #expect(machine.spent == JobMachine.Spent(tries: 10, failures: 0))
+        _ = machine.begin()
+        #expect(
+            machine.streamEnded(.failed(limit), chance: 0, age: .seconds(58)) == .complete(.failed(JobFailure(limit))),
+            "patience has an end")
+        var draining = Self.machine()
+        _ = draining.begin()
+        _ = draining.drainBegan()
+        #expect(draining.streamEnded(.failed(limit), chance: 0) == .handBack)
     }
 
     @Test func afterTheFirstOutputItFails() {
@@ -73,6 +118,89 @@ import Testing
         machine.outputArrived()
         let failure = Self.failure(.streaming)
         #expect(machine.streamEnded(.failed(failure), chance: 0) == .complete(.failed(JobFailure(failure))))
+    }
+
+    @Test func afterTheFirstOutputItRestartsWhereTheConfigSaysSo() {
+        var policy = Self.policy
+        policy.afterFirstToken = .restart
+        var machine = JobMachine(attempt: AttemptNumber(), policy: policy)
+        for (wait, attempt) in [(1, 2), (2, 3)] {
+            _ = attempt == 2 ? machine.begin() : .nothing
+            machine.outputArrived()
+            #expect(machine.streamEnded(.failed(Self.failure(.streaming)), chance: 0) == .wait(.seconds(wait)))
+            #expect(machine.retryDue() == .ask(restarts: true))
+            #expect(machine.attempt.value == Int64(attempt))
+        }
+        machine.outputArrived()
+        let last = Self.failure(.streaming)
+        #expect(machine.streamEnded(.failed(last), chance: 0) == .complete(.failed(JobFailure(last))))
+        var patient = JobMachine(attempt: AttemptNumber(), policy: policy)
+        _ = patient.begin()
+        patient.outputArrived()
+        let later = Self.failure(.streaming, retryAfter: .seconds(30))
+        #expect(
+            patient.streamEnded(.failed(later), chance: 0) == .complete(.failed(JobFailure(later))),
+            "text that was paid for is not moved to a queue")
+    }
+
+    static let phases = ["waiting", "connecting", "streaming", "backing off", "completing", "done"]
+
+    /// A machine in the phase of this name.
+    static func machine(in phase: String) -> JobMachine {
+        var machine = Self.machine()
+        guard phase != "waiting" else { return machine }
+        _ = machine.begin()
+        switch phase {
+        case "streaming": machine.outputArrived()
+        case "backing off": _ = machine.streamEnded(.failed(failure()), chance: 0)
+        case "completing", "done":
+            _ = machine.streamEnded(.complete, chance: 0)
+            if phase == "done" { _ = machine.receiptsConfirmed() }
+        default: break
+        }
+        return machine
+    }
+
+    @Test(arguments: phases) func aCancelEndsWhatHasNotEnded(phase: String) {
+        var machine = Self.machine(in: phase)
+        let failure = JobFailure.cancelled(at: .streaming)
+        let expected: JobMachine.Action =
+            switch phase {
+            case "waiting", "backing off": .complete(.failed(failure))
+            case "connecting", "streaming": .cutAndComplete(.failed(failure))
+            default: .nothing
+            }
+        #expect(machine.cancelled(failure) == expected)
+        #expect(machine.cancelled(failure) == .nothing, "twice is harmless")
+        #expect(machine.streamEnded(.cancelled, chance: 0) == .nothing)
+        #expect(machine.retryDue() == .nothing)
+        #expect(machine.begin() == .nothing)
+        if phase != "done" { #expect(machine.receiptsConfirmed() == .acknowledge) }
+    }
+
+    @Test(arguments: phases) func anEndThatSomebodyElseToldIsNotToldAgain(phase: String) {
+        var machine = Self.machine(in: phase)
+        let isOpen = phase != "completing" && phase != "done"
+        #expect(machine.finishedElsewhere() == (isOpen ? .acknowledge : .nothing))
+        var lost = Self.machine(in: phase)
+        _ = lost.deliveryLost()
+        // Without a delivery there is nothing to ack.
+        #expect(lost.finishedElsewhere() == (phase == "connecting" || phase == "streaming" ? .abandon : .nothing))
+    }
+
+    @Test func anEndThatWasTakenBackWaitsForItsDelivery() {
+        var machine = Self.machine(in: "completing")
+        #expect(machine.deliveryLost(outcome: .completed, wasRecalled: true) == .nothing)
+        #expect(machine.receiptsConfirmed() == .nothing)
+        #expect(machine.deliveryAdopted() == .complete(.completed))
+        #expect(machine.receiptsConfirmed() == .acknowledge)
+    }
+
+    @Test func whatWasMovedIsNotAdopted() {
+        var machine = Self.machine(in: "waiting")
+        #expect(machine.waitExpired(.seconds(30)) == .park(.seconds(30)))
+        #expect(machine.deliveryLost() == .nothing, "its copy is on its way")
+        #expect(machine.receiptsConfirmed() == .abandon)
     }
 
     @Test func timeLimits() {
@@ -172,12 +300,31 @@ import Testing
         #expect(machine.phase == .done)
     }
 
+    /// It does not consume again, so nothing can be adopted.
+    @Test func aDrainDoesNotOutliveItsConnection() {
+        for phase in Self.phases {
+            var machine = Self.machine(in: phase)
+            _ = machine.drainBegan()
+            let isMoving = machine.isMoving
+            let expected: JobMachine.Action = phase == "completing" || phase == "done" || isMoving ? .nothing : .abandon
+            #expect(machine.deliveryLost() == expected, "\(phase)")
+            if phase == "completing" || isMoving { #expect(machine.receiptsConfirmed() == .abandon, "\(phase)") }
+        }
+        var recalled = Self.machine(in: "completing")
+        _ = recalled.drainBegan()
+        #expect(recalled.deliveryLost(outcome: .completed, wasRecalled: true) == .abandon)
+    }
+
     @Test func aWaitHasALimit() {
         var waiting = Self.machine()
-        #expect(waiting.waitExpired() == .handBack)
+        #expect(waiting.waitExpired(.seconds(30)) == .park(.seconds(30)))
         var running = Self.machine()
         _ = running.begin()
-        #expect(running.waitExpired() == .nothing)
+        #expect(running.waitExpired(.seconds(30)) == .nothing)
+        var draining = Self.machine()
+        _ = draining.begin()
+        _ = draining.drainBegan()
+        #expect(draining.waitExpired(.seconds(30)) == .nothing)
     }
 
     @Test func attemptsOnlyGrow() {

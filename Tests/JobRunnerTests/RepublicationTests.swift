@@ -26,7 +26,7 @@ import Testing
         #expect(properties.isPersistent)
         #expect(properties.correlationID == "c" && properties.replyTo == "r" && properties.messageID == "j")
         let headers: FieldTable = [
-            "x-customer": .string("acme"), "mine": .string("kept"), "x-republished": .int(1),
+            "x-customer": .string("acme"), "mine": .string("kept"), "x-republished": .int(4),
             "x-verified-customer": .string("acme"),
         ]
         #expect(properties.headers == headers)
@@ -38,7 +38,20 @@ import Testing
         let own = Self.delivery(["x-republished": .int(4), "x-delivery-count": .int(2)], userID: "worker")
         #expect(Republication.attempt(of: own, workerUser: "worker").value == 4_002_001)
         let next = Republication.properties(of: own, customer: nil, workerUser: "worker")
-        #expect(next.headers.integer("x-republished") == 5)
+        #expect(next.headers.integer("x-republished") == 7, "after a copy that an earlier delivery left behind")
+    }
+
+    /// Killed between the copy's confirm and the ack, a worker leaves the message behind: what is made of it then comes
+    /// after all that the first copy can have been.
+    @Test func copiesMadeAroundACrashDiffer() {
+        func copy(after deliveries: Int64) -> AttemptNumber {
+            let properties = Republication.properties(
+                of: Self.delivery(["x-delivery-count": .int(deliveries)]), customer: nil, workerUser: "worker")
+            return Republication.attempt(
+                of: Self.delivery(properties.headers, userID: properties.userID), workerUser: "worker")
+        }
+        #expect(copy(after: 2) < copy(after: 3))
+        #expect(copy(after: 2).republishes < copy(after: 3).republishes, "over all deliveries of the first copy")
     }
 
     @Test func aVerifiedCustomerIsBelievedFromWorkersOnly() {

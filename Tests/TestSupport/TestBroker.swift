@@ -97,7 +97,7 @@ public final class TestBroker: Sendable {
         }
     }
 
-    private func run(_ arguments: [String]) throws -> String {
+    public func run(_ arguments: [String]) throws -> String {
         let process = Process()
         process.executableURL = Self.checkout.appending(path: "scripts/broker")
         process.arguments = arguments

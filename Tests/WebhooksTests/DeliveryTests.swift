@@ -147,6 +147,7 @@ extension WebhookTask {
     @Test(arguments: [
         WebhookTask.sample(),
         .sample(target: .url("https://example.com/x?y=z"), tries: 5).retrying(after: .seconds(9), now: 4),
+        .sample().retrying(after: .seconds(9), now: 4).waiting(.seconds(9), in: .seconds(5)),
         WebhookTask(
             id: "msg_2", target: .url("https://[::1]/"), customer: "c", job: "j", attempt: .max, eventType: .cancelled,
             body: [0, 255, 10], tries: 3, createdAt: 1, notBefore: .max, traceparent: "00-a-b-01"),
@@ -168,7 +169,8 @@ extension WebhookTask {
             ("x-webhook-id", .string("a\r\nb")), ("x-webhook-endpoint", .string("a b")),
             ("x-webhook-type", .string("nope")),
             ("x-webhook-tries", .int(-1)), ("x-webhook-tries", .int(.max)), ("x-webhook-tries", .string("1")),
-            ("x-attempt", .int(-1)), ("x-not-before", .string("0")), ("traceparent", .int(1)),
+            ("x-attempt", .int(-1)), ("x-not-before", .string("0")), ("x-wait-left", .int(-1)),
+            ("traceparent", .int(1)),
             ("x-customer", .string("")),
         ] as [(String, WebhookTask.HeaderValue)])
     func refusesAMalformedHeader(name: String, value: WebhookTask.HeaderValue) {
@@ -189,6 +191,19 @@ extension WebhookTask {
         #expect(task.remaining(now: 1_000) == .milliseconds(1_500))
         #expect(task.remaining(now: 9_000) == .zero)
         #expect(WebhookTask.sample().remaining(now: 1) == .zero)
+    }
+
+    /// The clock was set back while the task waited: what was to be left behind its queue is all that is left.
+    @Test func aClockThatIsSetBackStretchesNoWait() {
+        let task = WebhookTask.sample().retrying(after: .seconds(40), now: 1_000_000).waiting(
+            .seconds(40), in: .seconds(30))
+        #expect(task.remaining(now: 1_030_000) == .seconds(10), "no clock was touched")
+        #expect(task.remaining(now: 0) == .seconds(10))
+        #expect(task.remaining(now: 1_038_000) == .seconds(2), "it stood in the queue for a while")
+        let last = task.waiting(.seconds(10), in: .seconds(10))
+        #expect(last.remaining(now: 0) == .zero)
+        #expect(
+            last.retrying(after: .seconds(7), now: 0).remaining(now: 0) == .seconds(7), "the next wait is another one")
     }
 
     @Test func splicesTheBody() {

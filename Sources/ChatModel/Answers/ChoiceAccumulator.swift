@@ -27,15 +27,17 @@ struct ChoiceAccumulator {
         choices[index, default: Choice()].reason = .string(reason)
     }
 
+    /// - Parameter chunk: a message that the scanner has accepted.
     mutating func append(chunk: UnsafeRawBufferPointer) {
-        guard let root = try? JSONValue(parsing: chunk), let parts = root["choices"]?.arrayValue else { return }
+        guard let root = try? JSONValue(scanned: chunk), let parts = root["choices"]?.arrayValue else { return }
         for part in parts {
             let index = part["index"]?.integerValue ?? 0
             guard (0...Self.maximumIndex).contains(index), case .object(let members) = part else { continue }
             var choice = choices[index] ?? Choice()
             for member in members where !member.value.isNull {
                 switch member.key {
-                case "index": break
+                // The message is made here; one that stands beside the deltas would be there twice.
+                case "index", "message": break
                 case "finish_reason": choice.reason = member.value
                 case "delta":
                     guard case .object(let delta) = member.value else { continue }

@@ -3,7 +3,8 @@
 /// token.
 ///
 /// Keys may come in any order and unknown ones at any level (llama.cpp puts `choices` first). A null counts as
-/// absent. The shape is OpenAI's `chat.completion.chunk`.
+/// absent. The shape is OpenAI's `chat.completion.chunk`. Where a reader of the same message could understand another
+/// text (a key that matters stands twice, or is spelled with escapes) the message is refused.
 public enum FrameScanner {
     /// Deepest nesting of a message that is not refused.
     static let maximumDepth = 64
@@ -49,12 +50,13 @@ public enum FrameScanner {
             repeat {
                 let key = try cursor.key()
                 if try cursor.consumeNull() { continue }
-                try member(key.range, &cursor)
+                try member(key, &cursor)
             } while try cursor.nextElement(closing: 0x7D)
         }
 
         @inline(__always)
-        private mutating func member(_ key: ByteRange, _ cursor: inout JSONCursor) throws(JSONError) {
+        private mutating func member(_ name: JSONCursor.RawString, _ cursor: inout JSONCursor) throws(JSONError) {
+            let key = name.range
             switch key.count {
             case 2 where cursor.equals(key, "id"):
                 try FrameScanner.once(&chunk.id, "id", &cursor) { c throws(JSONError) in try FrameScanner.text(&c) }
@@ -94,6 +96,7 @@ public enum FrameScanner {
                 // OpenAI's random padding against traffic analysis: worth nothing behind the gateway.
                 try cursor.skipValue(depth: maximumDepth)
             default:
+                try FrameScanner.refuseDisguise(name, of: ["choices"], &cursor)
                 chunk.isPlain = false
                 try cursor.skipValue(depth: maximumDepth)
             }
@@ -117,6 +120,12 @@ public enum FrameScanner {
                 }
                 if count > 1 { chunk.isPlain = false }
                 chunk.isPlain = chunk.isPlain && choice.isPlain
+                if count > 1 {
+                    guard chunk.content.isEmpty || choice.content.isEmpty else {
+                        throw JSONError(.duplicateKey, at: cursor.offset, key: "index")
+                    }
+                    if choice.content.isEmpty { continue }
+                }
                 chunk.role = choice.role
                 chunk.content = choice.content
                 chunk.contentHasEscapes = choice.contentHasEscapes
@@ -135,21 +144,31 @@ public enum FrameScanner {
         var isFinished = false
         var isPlain = true
         var carriesOutput = false
+        private var hasDelta = false
+        private var hasIndex = false
 
         @inline(__always)
         mutating func read(_ cursor: inout JSONCursor) throws(JSONError) {
             try cursor.expect(0x7B)
             if try cursor.isEmptyContainer(closing: 0x7D) { return }
             repeat {
-                let key = try cursor.key().range
+                let name = try cursor.key()
+                let key = name.range
                 if try cursor.consumeNull() { continue }
                 switch key.count {
-                case 5 where cursor.equals(key, "delta"): try delta(&cursor)
-                case 5 where cursor.equals(key, "index"): try readIndex(&cursor)
+                case 5 where cursor.equals(key, "delta"):
+                    guard !hasDelta else { throw JSONError(.duplicateKey, at: cursor.offset, key: "delta") }
+                    hasDelta = true
+                    try delta(&cursor)
+                case 5 where cursor.equals(key, "index"):
+                    guard !hasIndex else { throw JSONError(.duplicateKey, at: cursor.offset, key: "index") }
+                    hasIndex = true
+                    try readIndex(&cursor)
                 case 13 where cursor.equals(key, "finish_reason"):
                     finishReason = try FrameScanner.text(&cursor)
                     isFinished = true
                 default:
+                    try FrameScanner.refuseDisguise(name, of: ["delta", "index"], &cursor)
                     isPlain = false
                     try cursor.skipValue(depth: maximumDepth)
                 }
@@ -172,7 +191,8 @@ public enum FrameScanner {
             try cursor.expect(0x7B)
             if try cursor.isEmptyContainer(closing: 0x7D) { return }
             repeat {
-                let key = try cursor.key().range
+                let name = try cursor.key()
+                let key = name.range
                 if try cursor.consumeNull() { continue }
                 switch key.count {
                 case 7 where cursor.equals(key, "content"):
@@ -190,6 +210,7 @@ public enum FrameScanner {
                     let value = try cursor.skipValue(depth: maximumDepth)
                     if !cursor.equals(value, "[]") { bringOutput() }
                 default:
+                    try FrameScanner.refuseDisguise(name, of: ["content"], &cursor)
                     try cursor.skipValue(depth: maximumDepth)
                     bringOutput()
                 }
@@ -200,6 +221,16 @@ public enum FrameScanner {
             isPlain = false
             carriesOutput = true
         }
+    }
+
+    /// Throws where an unknown key is one of `names` once it is decoded.
+    @inline(__always)
+    private static func refuseDisguise(
+        _ key: JSONCursor.RawString, of names: @autoclosure () -> [String], _ cursor: inout JSONCursor
+    ) throws(JSONError) {
+        guard key.hasEscapes else { return }
+        let name = JSONText.string(cursor.bytes(key.range))
+        guard !names().contains(name) else { throw JSONError(.duplicateKey, at: cursor.offset, key: name) }
     }
 
     @inline(__always)

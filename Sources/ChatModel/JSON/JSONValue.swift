@@ -31,6 +31,13 @@ public indirect enum JSONValue: Sendable, Equatable {
         self = try result.get()
     }
 
+    /// Reads a text that the scanner has walked to its end already. A key that stands twice is no error here, as it was
+    /// none there: the last value that is not null counts.
+    init(scanned bytes: UnsafeRawBufferPointer) throws(JSONError) {
+        var cursor = JSONCursor(bytes)
+        self = try Self.value(&cursor, mergesKeys: true)
+    }
+
     public static func integer(_ number: some BinaryInteger) -> JSONValue { .number(String(number)) }
 
     /// The value of a key, or `nil` where this is not an object that has it.
@@ -77,7 +84,9 @@ public indirect enum JSONValue: Sendable, Equatable {
     }
 
     /// One value of a text that `JSONStrictness` has accepted.
-    private static func value(_ cursor: inout JSONCursor) throws(JSONError) -> JSONValue {
+    private static func value(
+        _ cursor: inout JSONCursor, mergesKeys: Bool = false
+    ) throws(JSONError) -> JSONValue {
         switch try cursor.peek() {
         case 0x22: return .string(JSONText.string(cursor.bytes(try cursor.string().range)))
         case 0x7B:
@@ -86,15 +95,17 @@ public indirect enum JSONValue: Sendable, Equatable {
             if try !cursor.isEmptyContainer(closing: 0x7D) {
                 repeat {
                     let key = JSONText.string(cursor.bytes(try cursor.key().range))
-                    members.append(Member(key, try value(&cursor)))
+                    members.append(Member(key, try value(&cursor, mergesKeys: mergesKeys)))
                 } while try cursor.nextElement(closing: 0x7D)
             }
-            return .object(members)
+            return .object(mergesKeys ? merged(members) : members)
         case 0x5B:
             try cursor.expect(0x5B)
             var values: [JSONValue] = []
             if try !cursor.isEmptyContainer(closing: 0x5D) {
-                repeat { values.append(try value(&cursor)) } while try cursor.nextElement(closing: 0x5D)
+                repeat {
+                    values.append(try value(&cursor, mergesKeys: mergesKeys))
+                } while try cursor.nextElement(closing: 0x5D)
             }
             return .array(values)
         case 0x74:
@@ -109,5 +120,21 @@ public indirect enum JSONValue: Sendable, Equatable {
         default:
             return .number(String(decoding: cursor.bytes(try cursor.number()), as: UTF8.self))
         }
+    }
+
+    /// Each key once, at its first place.
+    private static func merged(_ members: [Member]) -> [Member] {
+        var places: [[UInt8]: Int] = [:]
+        var result: [Member] = []
+        for member in members {
+            let key = Array(member.key.utf8)
+            if let place = places[key] {
+                if !member.value.isNull { result[place].value = member.value }
+            } else {
+                places[key] = result.count
+                result.append(member)
+            }
+        }
+        return result
     }
 }

@@ -171,8 +171,8 @@ public struct JobParser: Sendable {
 }
 
 /// Names of jobs and customers: safe in queue names, headers, file names and URLs.
-enum Identifier {
-    static func isValid(_ text: String, maximum: Int) -> Bool {
+package enum Identifier {
+    package static func isValid(_ text: String, maximum: Int) -> Bool {
         (1...maximum).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 switch byte {

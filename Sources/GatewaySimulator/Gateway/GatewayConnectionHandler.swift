@@ -158,7 +158,6 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
                 ErrorBody.shaped(
                     .typed, type: ErrorBody.type(forStatus: status), message: "Simulated refusal", status: status,
                     retryAfter: retryAfter))
-            flush()
             finish(plan, end: .fault("refuse"), tokens: 0, texts: [])
         } else if current.request.streams {
             stream = AnswerStream(plan: plan, startedAt: .now())
@@ -166,7 +165,6 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         } else {
             let texts = WholeAnswer.texts(of: plan)
             output.message(WholeAnswer.body(plan: plan, texts: texts))
-            flush()
             shared.countTokens(WholeAnswer.tokens(of: plan))
             finish(plan, end: .complete, tokens: WholeAnswer.tokens(of: plan), texts: texts)
         }
@@ -192,10 +190,8 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
             flush()
             schedule(at: deadline)
         case .complete:
-            flush()
             endStream(.complete)
         case .failed:
-            flush()
             endStream(.fault(current?.fault?.kind ?? "error"))
         case .close(let code):
             endStream(.fault("close"), startsNext: false)
@@ -207,8 +203,8 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
             endStream(.fault("reset"), startsNext: false)
             flushAndClose(resets: true)
         case .silent:
-            flush()
             endStream(.fault("silence"), startsNext: false)
+            flush()
             state = .silent
         }
     }
@@ -227,11 +223,13 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         finish(stream.plan, end: end, tokens: stream.tokensSent, texts: texts, startsNext: startsNext)
     }
 
+    /// The answer is recorded before its last bytes leave: whoever has seen its end finds it.
     private func finish(
         _ plan: AnswerPlan, end: SimulatedAnswer.End, tokens: Int, texts: [String], startsNext: Bool = true
     ) {
         record(id: plan.id, model: plan.model, end: end, tokens: tokens, texts: texts)
         guard startsNext else { return }
+        flush()
         if shared.options.closesAfterAnswer, end == .complete {
             close(code: 1000, reason: "")
         } else {

@@ -28,7 +28,7 @@ final class WebhookDesk: Sendable {
 
     var received: [ReceivedWebhook] { state.withLock { $0.received } }
 
-    /// Judges a request and decides its answer. `publish` follows when the answer is written.
+    /// Judges a request and decides its answer. `publish` follows just before the answer is written.
     func judge(path: String, headers: [ReceivedWebhook.Header], body: [UInt8]) -> ReceivedWebhook {
         let now = Self.nanosecondsSince1970()
         var delivery = ReceivedWebhook(

@@ -44,8 +44,9 @@ final class WebhookReceiverHandler: ChannelInboundHandler {
             path: head.uri, headers: head.headers.map { .init(name: $0.name, value: $0.value) }, body: body)
         body = []
         let answer = {
-            self.respond(delivery.status, to: head, context: context)
+            // Kept first: whoever has read the answer finds the delivery.
             self.desk.publish(delivery)
+            self.respond(delivery.status, to: head, context: context)
         }
         guard desk.options.delay > .zero else { return answer() }
         context.eventLoop.assumeIsolated().scheduleTask(

@@ -1,66 +1,138 @@
-internal import AMQP
 internal import ChatModel
 internal import NIOCore
 internal import Synchronization
 
-/// All jobs of this worker: which run, which wait for a place, who may start next. Any thread.
+/// All jobs of this worker: which run, which stand in the line for a place, who may start next. Any thread.
 final class JobBoard: Sendable {
     /// What is to be done with a job that has just come.
     enum Admission {
-        case start
-        /// It waits for its turn.
-        case waits
-        /// The same job runs already: let this delivery share its end, or be its delivery again.
+        case admitted
+        /// The same job is here already: let this delivery share its end, or be its delivery again.
         case known(JobExecution)
         /// Its connection is gone already; the broker gives it out again.
         case stale
     }
 
+    private enum Place { case none, inLine, running }
+
+    private struct Entry {
+        var execution: JobExecution
+        var place = Place.none
+    }
+
     private struct State {
-        var jobs: [JobKey: JobExecution] = [:]
+        var jobs: [JobKey: Entry] = [:]
         var running = 0
-        /// By priority, 0 first.
-        var waiting = [FIFO<JobExecution>](repeating: FIFO(), count: 3)
+        var line: FairLine<ObjectIdentifier, JobExecution, RateGates.Key>
         /// The consumer connection that is valid; 0 for none.
         var generation: UInt64 = 0
         var isDraining = false
         var whenEmpty: CheckedContinuation<Void, Never>?
+        /// When a shut gate is looked at again; monotonic nanoseconds.
+        var nextLook: UInt64?
     }
 
     private let concurrency: Int
-    private let state = Mutex(State())
+    private let gates: RateGates
+    private let timers: any EventLoop
+    private let state: Mutex<State>
 
-    init(concurrency: Int) { self.concurrency = concurrency }
+    /// - Parameter timers: looks at shut gates again.
+    init(concurrency: Int, fairness: FairnessPolicy, gates: RateGates, timers: any EventLoop) {
+        self.concurrency = concurrency
+        self.gates = gates
+        self.timers = timers
+        state = Mutex(State(line: FairLine(policy: fairness)))
+    }
 
     func admit(_ execution: JobExecution) -> Admission {
         state.withLock { state in
             guard execution.admittedGeneration == state.generation, !state.isDraining else { return .stale }
-            if let known = state.jobs[execution.job.key] { return .known(known) }
-            state.jobs[execution.job.key] = execution
-            guard state.running < concurrency else {
-                state.waiting[execution.priority].append(execution)
-                return .waits
-            }
-            state.running += 1
-            return .start
+            if let known = state.jobs[execution.job.key] { return .known(known.execution) }
+            state.jobs[execution.job.key] = Entry(execution: execution)
+            return .admitted
         }
     }
 
-    /// A job is over. Returns the one that takes its place.
-    func finished(_ execution: JobExecution, hadPlace: Bool) -> JobExecution? {
-        let (next, continuation) = state.withLock { state -> (JobExecution?, CheckedContinuation<Void, Never>?) in
-            if state.jobs[execution.job.key] === execution { state.jobs[execution.job.key] = nil }
-            var next: JobExecution?
-            if hadPlace {
-                for priority in state.waiting.indices where next == nil { next = state.waiting[priority].popFirst() }
-                if next == nil { state.running -= 1 }
+    // MARK: The line
+
+    /// It waits for its turn, which may come at once.
+    func enter(_ execution: JobExecution) {
+        pump { state in
+            guard state.jobs[execution.job.key]?.execution === execution else { return }
+            state.jobs[execution.job.key]?.place = .inLine
+            state.line.enter(
+                execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
+                priority: execution.priority, lane: execution.gate)
+        }
+    }
+
+    /// It gives its place back and waits again, before its customer's other jobs.
+    func yield(_ execution: JobExecution) {
+        pump { state in
+            guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place == .running
+            else { return }
+            state.running -= 1
+            state.jobs[execution.job.key]?.place = .inLine
+            state.line.reenter(
+                execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
+                priority: execution.priority, lane: execution.gate)
+        }
+    }
+
+    /// It ends, or moves, without a turn.
+    func leaveLine(_ execution: JobExecution) {
+        state.withLock { state in
+            guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place == .inLine
+            else { return }
+            state.jobs[execution.job.key]?.place = .none
+            state.line.remove(ObjectIdentifier(execution))
+        }
+    }
+
+    /// A gate may have opened: whoever waits for it may go.
+    func gateMayHaveOpened() { pump { _ in } }
+
+    /// A job is over.
+    func finished(_ execution: JobExecution) {
+        var continuation: CheckedContinuation<Void, Never>?
+        pump { state in
+            guard let entry = state.jobs[execution.job.key], entry.execution === execution else { return }
+            state.jobs[execution.job.key] = nil
+            switch entry.place {
+            case .none: break
+            case .inLine: state.line.remove(ObjectIdentifier(execution))
+            case .running:
+                state.running -= 1
+                state.line.finished(ObjectIdentifier(execution), tokens: execution.tokens)
             }
-            guard state.jobs.isEmpty else { return (next, nil) }
-            return (next, state.whenEmpty.take())
+            if state.jobs.isEmpty { continuation = state.whenEmpty.take() }
         }
         continuation?.resume()
-        return next
     }
+
+    /// Changes the state, then lets go who may go.
+    private func pump(_ change: (inout State) -> Void) {
+        var started: [(JobExecution, RateGate.Pass)] = []
+        let look = state.withLock { state -> UInt64? in
+            change(&state)
+            while state.running < concurrency, let next = state.line.next(isOpen: gates.isOpen) {
+                state.running += 1
+                state.jobs[next.job.key]?.place = .running
+                started.append((next, gates.enter(next.gate)))
+            }
+            guard state.running < concurrency, state.line.waitingCount > 0, state.nextLook == nil else { return nil }
+            state.nextLook = gates.nextOpening
+            return state.nextLook
+        }
+        for (execution, pass) in started { execution.loop.execute { execution.begin(pass) } }
+        guard let look else { return }
+        timers.scheduleTask(deadline: .uptimeNanoseconds(look)) {
+            self.pump { $0.nextLook = nil }
+        }
+    }
+
+    // MARK: Connections
 
     /// A new connection's deliveries are valid from now on.
     func opened(generation: UInt64) { state.withLock { $0.generation = generation } }
@@ -69,29 +141,27 @@ final class JobBoard: Sendable {
     func lost(generation: UInt64) -> [JobExecution] {
         state.withLock { state in
             if state.generation == generation { state.generation = 0 }
-            // Those in the line are dropped with their deliveries.
-            for priority in state.waiting.indices { state.waiting[priority] = FIFO() }
-            return Array(state.jobs.values)
+            return state.jobs.values.map(\.execution)
         }
     }
 
     /// The job of this key, where it is here.
-    func known(_ key: JobKey) -> JobExecution? { state.withLock { $0.jobs[key] } }
+    func known(_ key: JobKey) -> JobExecution? { state.withLock { $0.jobs[key]?.execution } }
 
     /// The connection that was opened last and is not lost, 0 for none.
     var generation: UInt64 { state.withLock { $0.generation } }
 
-    var all: [JobExecution] { state.withLock { Array($0.jobs.values) } }
+    var all: [JobExecution] { state.withLock { $0.jobs.values.map(\.execution) } }
 
-    var counts: (running: Int, waiting: Int) {
-        state.withLock { state in (state.running, state.waiting.reduce(0) { $0 + $1.count }) }
-    }
+    var counts: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.line.waitingCount) } }
+
+    // MARK: Stopping
 
     /// From now on nothing is admitted. Returns what is here.
     func drain() -> [JobExecution] {
         state.withLock { state in
             state.isDraining = true
-            return Array(state.jobs.values)
+            return state.jobs.values.map(\.execution)
         }
     }
 

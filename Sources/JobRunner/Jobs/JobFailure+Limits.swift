@@ -14,6 +14,20 @@ extension JobFailure {
         type: "worker_error", code: "no_gateway", message: "the model's gateway is not configured in this worker",
         isRetryable: true, stage: .connect)
 
+    /// - Parameter stage: how far the job had come.
+    static func cancelled(at stage: Stage) -> JobFailure {
+        JobFailure(
+            type: "cancelled", code: "cancelled", message: "the job was cancelled", isRetryable: false, stage: stage)
+    }
+
+    /// - Parameter stage: how far the job had come.
+    static func unread(at stage: Stage) -> JobFailure {
+        JobFailure(
+            type: "cancelled", code: "unread",
+            message: "nobody can read the replies any more, and the job has no webhook", isRetryable: false,
+            stage: stage)
+    }
+
     static func answerTooLarge(_ maximum: Int) -> JobFailure {
         JobFailure(
             type: "limit_exceeded", code: "answer_too_large",
@@ -38,15 +52,19 @@ extension JobMachine.Outcome {
     var eventType: WebhookEventType {
         switch self {
         case .completed: .completed
-        case .failed(let failure): failure.type == "cancelled" ? .cancelled : .failed
+        case .failed: isCancellation ? .cancelled : .failed
         }
+    }
+
+    var isCancellation: Bool {
+        if case .failed(let failure) = self { failure.type == "cancelled" } else { false }
     }
 
     /// Word for usage events.
     var word: String {
         switch self {
         case .completed: "completed"
-        case .failed(let failure): failure.type == "cancelled" ? "cancelled" : "failed"
+        case .failed: isCancellation ? "cancelled" : "failed"
         }
     }
 }

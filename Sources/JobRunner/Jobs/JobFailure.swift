@@ -38,6 +38,9 @@ package struct JobFailure: Sendable, Equatable {
             retryAfter: failure.retryAfter)
     }
 
+    /// The gateway asks for fewer requests (429): nobody's failure.
+    var isRateLimit: Bool { code == "gateway_rate_limited" }
+
     package init(_ invalid: InvalidJob) {
         self.init(
             type: "invalid_request_error", code: invalid.code, message: invalid.reason, param: invalid.field,
@@ -48,6 +51,7 @@ package struct JobFailure: Sendable, Equatable {
         switch failure.code {
         case "gateway_bad_request", "gateway_not_found": "invalid_request_error"
         case "gateway_rate_limited": "rate_limit_error"
+        case "gateway_quota_exhausted": "insufficient_quota"
         case "gateway_unauthorized": "authentication_error"
         case "gateway_connect_timeout", "gateway_first_chunk_timeout", "gateway_idle_timeout", "gateway_timeout":
             "timeout"

@@ -15,24 +15,68 @@ final class JobHost: Sendable {
     let counters = JobCounters()
     /// The worker's own login, under which it republishes.
     let user: String
+    let board: JobBoard
+    let gates: RateGates
+    let control: ControlDesk
+    /// Whether what the broker has delivered is still this worker's.
+    let lease: DeliveryLease
+    /// Where jobs are cancelled whose replies nobody can read.
+    let readers: ReplyReaders?
+    private let jobRetry: RetryTiers
     private let nextStream = Atomic<UInt64>(1)
     private let acknowledging: @Sendable (DeliveryTag) -> Void
 
     init(
         configuration: JobRunnerConfiguration, shards: [PublisherShard], gateways: [String: GatewayClient],
-        logger: Logger, acknowledge: @escaping @Sendable (DeliveryTag) -> Void
+        board: JobBoard, gates: RateGates, control: ControlDesk, lease: DeliveryLease, logger: Logger,
+        acknowledge: @escaping @Sendable (DeliveryTag) -> Void
     ) {
         self.configuration = configuration
         self.shards = shards
         self.gateways = gateways
+        self.board = board
+        self.gates = gates
+        self.control = control
+        self.lease = lease
         self.logger = logger
         user = configuration.broker.username
+        readers = configuration.cancelsWhenUnread ? ReplyReaders(broker: configuration.broker) : nil
+        jobRetry = RetryTiers(configuration.plan.jobRetryTiers.map { .milliseconds($0) })
         acknowledging = acknowledge
     }
 
     var names: QueueNames { configuration.plan.names }
 
+    /// How long a job is away that could not begin here for long: others have their turn meanwhile.
+    static let parkedWait = Duration.seconds(30)
+
+    /// The queue in which to wait next for so long, which `parked` then says; `nil` where nothing is left to wait.
+    func waitingQueue(for wait: Duration, _ parked: inout ParkedState) -> String? {
+        guard let tier = jobRetry.tier(forRemaining: wait) else { return nil }
+        parked.wait(wait, in: tier)
+        return names.jobRetry(milliseconds: tier.milliseconds)
+    }
+
+    /// Which of the three levels a job belongs to: 0 is served first.
+    func priority(of delivery: Delivery) -> Int {
+        switch ParkedState.origin(of: delivery, workerUser: user) ?? delivery.queue {
+        case names.jobsHigh: 0
+        case names.jobsLow: 2
+        default: 1
+        }
+    }
+
     func acknowledge(_ tag: DeliveryTag) { acknowledging(tag) }
+
+    /// All that was to be done with a delivery is confirmed: it is acked, and remembered in case the ack is lost.
+    func seenThrough(_ tag: DeliveryTag, _ job: (key: JobKey, finished: FinishedDelivery)) {
+        if lease.isOver(for: tag.generation) {
+            control.announceFinished(job.key, job.finished)
+        } else {
+            control.finished(job.key, job.finished)
+        }
+        acknowledge(tag)
+    }
 
     func makeStreamIdentifier() -> UInt64 {
         nextStream.wrappingAdd(1, ordering: .relaxed).oldValue & ~ShardFeed.messageBit
@@ -55,4 +99,9 @@ final class JobCounters: Sendable {
     let invalid = Atomic<Int>(0)
     let handedBack = Atomic<Int>(0)
     let adopted = Atomic<Int>(0)
+    let cancelled = Atomic<Int>(0)
+    /// Jobs moved to a waiting queue.
+    let parked = Atomic<Int>(0)
+    /// Times that a gateway asked for fewer requests.
+    let rateLimited = Atomic<Int>(0)
 }

@@ -36,6 +36,7 @@ final class JobIntake: Sendable {
     // MARK: Consumer's thread
 
     func take(_ delivery: Delivery) {
+        Failpoint.delivered.hit()
         let received = NIODeadline.now().uptimeNanoseconds
         let loop = loops[nextLoop.wrappingAdd(1, ordering: .relaxed).oldValue & Int.max % loops.count]
         loop.execute { self.accept(delivery, received: received, on: loop) }
@@ -63,6 +64,24 @@ final class JobIntake: Sendable {
         for job in board.lost(generation: generation) { job.loop.execute { job.deliveryLost() } }
     }
 
+    /// What the control stream's reader asks for. Called on the consumer's thread.
+    func controlActions(
+        synced: @escaping @Sendable () -> Void, reread: @escaping @Sendable () -> Void
+    ) -> ControlDesk.Actions {
+        @Sendable func tell(_ key: JobKey, _ what: @escaping @Sendable (JobExecution) -> Void) {
+            if let job = self.board.known(key) { job.loop.execute { what(job) } }
+        }
+        return ControlDesk.Actions(
+            cancelled: { key in tell(key) { if $0.isCancelled { $0.cancel() } } },
+            claimed: { key, attempt in tell(key) { $0.claimed(as: attempt) } },
+            finished: { key, delivery in tell(key) { $0.finishedElsewhere(delivery) } },
+            released: { deliveries in
+                synced()
+                for delivery in deliveries { self.take(delivery) }
+            },
+            mustReread: reread)
+    }
+
     /// Returns when every refusal is confirmed, or at `deadline`.
     func settled(before deadline: ContinuousClock.Instant) async { await endings.finished(before: deadline) }
 
@@ -77,21 +96,46 @@ final class JobIntake: Sendable {
         } catch {
             return refuse(delivery, error)
         }
-        let attempt = Republication.attempt(of: delivery, workerUser: host.user)
-        // One that still streams here has killed nobody: it is only given back.
-        if attempt.deliveryCount >= Self.suspectAfter, delivery.queue != host.names.suspect,
-            board.known(job.key) == nil
-        {
-            return setApart(delivery, job)
-        }
+        let isKnown = board.known(job.key) != nil
+        let finished = FinishedDelivery(delivery, workerUser: host.user)
+        if !isKnown, host.control.isFinished(job.key, finished) { return host.acknowledge(delivery.tag) }
         let execution = JobExecution(
-            job: job, delivery: delivery, priority: priority(of: delivery.queue), received: received, loop: loop,
-            host: host, onFinished: { [weak self] in self?.finished($0) })
+            job: job, delivery: delivery, finished: finished, priority: host.priority(of: delivery), received: received,
+            loop: loop, host: host)
+        guard finished.deliveryCount > 0, !isKnown else { return sort(execution, isKnown: isKnown) }
+        // Somebody else had it, and may be at it still.
+        host.control.claim(job.key, attempt: execution.machine.attempt.value) {
+            loop.execute { self.sort(execution, isKnown: false) }
+        }
+    }
+
+    private func sort(_ execution: JobExecution, isKnown: Bool) {
+        if let queue = wayOn(execution.delivery, execution, isKnown: isKnown) {
+            move(execution, to: queue)
+        } else {
+            prepare(execution)
+        }
+    }
+
+    /// Where a job goes that shall not run here now.
+    private func wayOn(_ delivery: Delivery, _ execution: JobExecution, isKnown: Bool) -> String? {
+        guard delivery.queue != host.names.suspect else { return nil }
+        // Waiting queues give back to one queue only.
+        let comesFromSuspects = execution.parked.origin == host.names.suspect
+        // One that still streams here has killed nobody: it is only given back.
+        let hasReturnedTooOften = !isKnown && execution.machine.attempt.deliveryCount >= Self.suspectAfter
+        let rest = execution.parked.remaining(now: host.wallClock().milliseconds)
+        if !execution.isCancelled, let queue = host.waitingQueue(for: rest, &execution.parked) { return queue }
+        return comesFromSuspects || hasReturnedTooOften ? host.names.suspect : nil
+    }
+
+    private func prepare(_ execution: JobExecution) {
+        let job = execution.job
         guard let declarer, let queue = job.replyTo,
             queue == host.configuration.rules.replies.defaultQueue(of: job.customer),
             !declarer.isKnown(queue)
         else { return admit(execution) }
-        declarer.declare(queue, on: loop) { self.admit(execution) }
+        declarer.declare(queue, on: execution.loop) { self.admit(execution) }
     }
 
     private func parse(_ delivery: Delivery) throws(InvalidJob) -> Job {
@@ -105,8 +149,7 @@ final class JobIntake: Sendable {
 
     private func admit(_ execution: JobExecution) {
         switch board.admit(execution) {
-        case .start: execution.loop.execute { execution.begin() }
-        case .waits: execution.loop.execute { execution.limitWait(to: self.host.configuration.maximumWait) }
+        case .admitted: execution.loop.execute { execution.enter() }
         case .stale: break
         case .known(let known): known.loop.execute { self.rejoin(known, execution) }
         }
@@ -114,30 +157,39 @@ final class JobIntake: Sendable {
 
     /// On `known`'s loop.
     private func rejoin(_ known: JobExecution, _ newcomer: JobExecution) {
-        if known.isOver || (!known.hasDelivery && !known.adopt(newcomer.delivery)) {
+        if known.isOver {
             admit(newcomer)
-        } else if known.delivery.tag != newcomer.delivery.tag {
-            known.join(newcomer.delivery.tag)
+        } else if known.isMoving {
+            known.precede { self.admitAfter(known, newcomer) }
+        } else if known.hasDelivery {
+            if known.delivery.tag != newcomer.delivery.tag { known.join(newcomer.delivery.tag) }
+        } else {
+            switch known.adopt(newcomer) {
+            case .adopted: break
+            case .somebodyElses: admit(newcomer)
+            case .another: known.precede { self.admitAfter(known, newcomer) }
+            }
         }
     }
 
-    private func finished(_ execution: JobExecution) {
-        guard let next = board.finished(execution, hadPlace: execution.hasPlace) else { return }
-        next.loop.execute { next.begin() }
-    }
-
-    private func priority(of queue: String) -> Int {
-        switch queue {
-        case host.names.jobsHigh: 0
-        case host.names.jobsLow: 2
-        default: 1
+    private func admitAfter(_ known: JobExecution, _ newcomer: JobExecution) {
+        // What moved the job may have been confirmed after all, and its ack lost.
+        if host.control.isFinished(newcomer.job.key, newcomer.finished) {
+            return host.acknowledge(newcomer.delivery.tag)
         }
+        admit(newcomer)
     }
 
     // MARK: What is no job
 
     /// A message that is no job: answered where that may be, dead-lettered with the reason, acked.
     private func refuse(_ delivery: Delivery, _ invalid: InvalidJob) {
+        let finished = FinishedDelivery(delivery, workerUser: host.user)
+        // Where it has no name its body stands for it.
+        let key = JobKey(
+            customer: invalid.customer ?? "", id: invalid.id ?? "\(String(finished.bodyHash, radix: 16))")
+        // Its refusal was told, and the ack was lost.
+        if host.control.isFinished(key, finished) { return host.acknowledge(delivery.tag) }
         host.counters.invalid.add(1, ordering: .relaxed)
         host.logger.warning(
             "job refused",
@@ -148,7 +200,7 @@ final class JobIntake: Sendable {
             ])
         let failure = JobFailure(invalid)
         let attempt = Republication.attempt(of: delivery, workerUser: host.user)
-        let ending = Ending(host: host, endings: endings, delivery: delivery)
+        let ending = Ending(host: host, endings: endings, delivery: delivery, job: (key, finished))
         var messages: [DurableMessage] = []
         if let queue = invalid.replyTo {
             let address = ReplyAddress(
@@ -156,13 +208,11 @@ final class JobIntake: Sendable {
                 correlationID: invalid.id == nil ? nil : delivery.properties.correlationID,
                 plan: host.configuration.plan)
             if let template = address.template(.error, attempt: attempt, run: RunID.make()) {
-                var messageID = MessageIDWriter(job: address.job, attempt: attempt)
-                messageID.write(0, to: template)
                 let body = ResultWriter.error(failure, id: invalid.id, customer: invalid.customer, attempt: attempt)
                 messages.append(
                     DurableMessage(
                         template: template, body: body, routing: address.tellsUnroutable ? .told : .ignored,
-                        settled: ending.receipt))
+                        generation: delivery.tag.generation, settled: ending.receipt))
             }
         }
         let dead = try? Messages.dead(
@@ -178,62 +228,75 @@ final class JobIntake: Sendable {
         } catch {
             return refuse(delivery, error)
         }
+        let finished = FinishedDelivery(delivery, workerUser: host.user)
+        if host.control.isFinished(job.key, finished) { return host.acknowledge(delivery.tag) }
         host.counters.failed.add(1, ordering: .relaxed)
         let failure = JobFailure.givenUp(reason: delivery.properties.headers.string("x-first-death-reason"))
         // Higher than any attempt of this life of the message can have been.
         let attempt = AttemptNumber(
             republishes: Republication.count(of: delivery, workerUser: host.user), deliveryCount: 999, tryNumber: 999)
-        let ending = Ending(host: host, endings: endings, delivery: delivery)
+        let ending = Ending(host: host, endings: endings, delivery: delivery, job: (job.key, finished))
         let log = AnswerLog(defaults: .init(id: "", model: job.route.upstreamModel, created: 0))
         let writer = ResultWriter(job: job, attempt: attempt, tries: 0, timings: JobTimings(), tokensWasted: 0, log)
         let receipt = ending.receipt
         let terminal = JobEnding(
-            host: host, job: job, outcome: .failed(failure), writer: writer, receipt: { _, settled in receipt(settled) }
-        ).terminal(log, attempt: attempt, run: RunID.make())
-        if let reply = terminal.reply {
-            var messageID = MessageIDWriter(job: job.id, attempt: attempt)
-            messageID.write(0, to: reply.template)
-        }
+            host: host, job: job, outcome: .failed(failure), writer: writer,
+            receipt: { _, settled in receipt(settled) }
+        ).terminal(log, attempt: attempt, run: RunID.make(), of: delivery)
         let dead = try? Messages.dead(
             delivery, customer: job.customer, failure: failure, tries: 0, host: host, settled: receipt)
         ending.publish(
             (terminal.reply.map { [$0] } ?? []) + terminal.companions, dead, through: host.shard(for: job.key))
     }
 
-    /// A job that may have killed workers goes where jobs are tried alone.
-    private func setApart(_ delivery: Delivery, _ job: Job) {
-        let ending = Ending(host: host, endings: endings, delivery: delivery)
+    /// A job goes on elsewhere: to where it waits on, or where jobs are tried alone.
+    private func move(_ execution: JobExecution, to queue: String) {
+        let isSuspect = queue == host.names.suspect
+        let ending = Ending(
+            host: host, endings: endings, delivery: execution.delivery, job: (execution.job.key, execution.finished),
+            place: isSuspect ? .setApart : .parked)
         let message = try? Messages.republished(
-            delivery, to: host.names.suspect, customer: job.customer, host: host, settled: ending.receipt)
-        ending.publish([], message, through: host.shard(for: job.key))
+            execution.delivery, to: queue, customer: execution.job.customer, host: host,
+            adding: execution.parked.headers, settled: ending.receipt)
+        ending.publish([], message, through: host.shard(for: execution.job.key))
     }
 }
 
-/// The end of a delivery that never became a job: acked when every message of it is confirmed.
+/// The end of a delivery that never became a job here: acked when every message of it is confirmed.
 private final class Ending: Sendable {
     private let host: JobHost
     private let endings: PendingWork
     private let delivery: Delivery
+    private let job: (key: JobKey, finished: FinishedDelivery)
+    private let place: Failpoint
     private let outstanding = Atomic<Int>(0)
 
-    init(host: JobHost, endings: PendingWork, delivery: Delivery) {
+    init(
+        host: JobHost, endings: PendingWork, delivery: Delivery, job: (key: JobKey, finished: FinishedDelivery),
+        place: Failpoint = .deadLettered
+    ) {
         self.host = host
         self.endings = endings
         self.delivery = delivery
+        self.job = job
+        self.place = place
     }
 
     var receipt: @Sendable (DurableMessage.Settlement) -> Void {
-        { _ in
+        { settlement in
             guard self.outstanding.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
-            self.host.acknowledge(self.delivery.tag)
             self.endings.leave()
+            // The broker gives it out again.
+            guard settlement != .void else { return }
+            self.place.hit()
+            self.host.seenThrough(self.delivery.tag, self.job)
         }
     }
 
     /// - Parameter last: the message that keeps the delivery's body. Without it the delivery stays unacknowledged.
     func publish(_ messages: [DurableMessage], _ last: DurableMessage?, through shard: PublisherShard) {
         guard let last else {
-            host.logger.error("a message cannot be dead-lettered", metadata: [LogKey.queue: "\(delivery.queue)"])
+            host.logger.error("a message cannot be moved", metadata: [LogKey.queue: "\(delivery.queue)"])
             return
         }
         outstanding.store(messages.count + 1, ordering: .releasing)

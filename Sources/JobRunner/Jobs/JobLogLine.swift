@@ -8,6 +8,7 @@ enum JobLogLine {
         var attempt: AttemptNumber
         var tries: Int
         var outcome: JobMachine.Outcome?
+        var isMoving: Bool
         var timings: JobTimings
         var bytes: Int
         var replyWasUnroutable: Bool
@@ -37,7 +38,7 @@ enum JobLogLine {
             metadata[LogKey.errorCode] = "\(failure.code)"
             metadata[LogKey.errorStage] = "\(failure.stage.rawValue)"
             logger.warning("job failed", metadata: metadata)
-        case nil: logger.info("job left to others", metadata: metadata)
+        case nil: logger.info(summary.isMoving ? "job moved" : "job left to others", metadata: metadata)
         }
     }
 }
@@ -59,5 +60,6 @@ package enum LogKey {
     package static let errorField = "error.field"
     package static let error = "error"
     package static let replyQueue = "reply.queue"
+    package static let waitMilliseconds = "wait.ms"
     package static let webhook = "webhook.id"
 }

@@ -4,23 +4,28 @@ internal import Gateway
 /// The life of one job in this worker. Pure: every event returns what to do, time and chance are passed in.
 ///
 ///     waiting -> connecting -> streaming -> completing -> done
-///        \____________\____ backing off (before the first output) ____/
+///        ^\__________\___ backing off, waiting again ___/     (docs/ARCHITECTURE.md has all of it)
 ///
-/// A job whose delivery was lost goes on, but completes only after the broker has given it back to this worker.
+/// The stage of a failure alone decides what becomes of the job: asked again here, moved to a waiting queue, handed back,
+/// or ended. A job whose delivery was lost goes on, but completes only after the broker has given it back to this worker.
 struct JobMachine: Sendable {
     enum Phase: Sendable, Equatable { case waiting, connecting, streaming, backingOff, completing, done }
 
     enum Action: Sendable, Equatable {
         /// Ask the gateway, as the present attempt. `restarts`: the answer so far is void.
         case ask(restarts: Bool)
-        /// Ask again after this wait (`retryDue`).
+        /// Ask again after this wait (`retryDue`); the place is kept.
         case wait(Duration)
-        /// Make the terminal and what goes with it, publish, and say `receiptsComplete` when all is confirmed.
+        /// The gateway wants fewer requests: give the place back and wait in the line (`begin`).
+        case yield(retryAfter: Duration?)
+        /// Make the terminal and what goes with it, publish, and say `receiptsConfirmed` when all is confirmed.
         case complete(Outcome)
         /// Close the gateway's stream first, then complete.
         case cutAndComplete(Outcome)
         /// Close the gateway's stream; the completion comes later.
         case cut
+        /// Put the job into a waiting queue, then ack.
+        case park(Duration)
         /// Close the gateway's stream if there is one, put the job back on its queue, then ack.
         case handBack
         /// Ack the delivery; the job is over.
@@ -35,39 +40,55 @@ struct JobMachine: Sendable {
         case failed(JobFailure)
     }
 
-    struct Policy: Sendable, Equatable {
-        /// Tries beyond the first, before the first output.
-        var retries = 5
-        /// The first wait; doubled each time (the gateway's guide: 1 s x 2^n, at most 5).
-        var firstWait = Duration.seconds(1)
-        /// The longest wait in the worker; a gateway that asks for more fails the job.
-        var longestWait = Duration.seconds(60)
-        /// Fraction of a wait that chance adds.
-        var jitter = 0.25
+    /// What earlier deliveries of a job have used up, told by a worker that had parked it.
+    struct Spent: Sendable, Equatable {
+        /// Times that the gateway was asked.
+        var tries = 0
+        /// Those of them that count against the retries.
+        var failures = 0
     }
 
     private(set) var phase = Phase.waiting
     private(set) var attempt: AttemptNumber
-    /// Tries of the gateway so far.
-    private(set) var tries = 0
+    private(set) var spent: Spent
     private(set) var hasDelivery = true
-    private let policy: Policy
+    /// The message is being published again, to be somebody's later: its next life is another job's.
+    private(set) var isMoving = false
+    private let policy: RetryPolicy
+    private var hasAsked = false
     private var isDraining = false
     private var receiptsComplete = false
     /// The end of a job whose delivery is lost: without a valid delivery, no terminal.
     private var held: Outcome?
 
-    init(attempt: AttemptNumber, policy: Policy) {
+    init(attempt: AttemptNumber, spent: Spent = Spent(), policy: RetryPolicy) {
         self.attempt = attempt
+        self.spent = spent
         self.policy = policy
     }
 
-    /// A place is free for this job.
+    /// Times that the gateway was asked, earlier deliveries included.
+    var tries: Int { spent.tries }
+
+    // MARK: Asking
+
+    /// A place is free for this job, and its model's gate open.
     mutating func begin() -> Action {
         guard phase == .waiting else { return .nothing }
+        return ask()
+    }
+
+    mutating func retryDue() -> Action {
+        guard phase == .backingOff else { return .nothing }
+        return ask()
+    }
+
+    private mutating func ask() -> Action {
         phase = .connecting
-        tries = 1
-        return .ask(restarts: false)
+        spent.tries += 1
+        defer { hasAsked = true }
+        if hasAsked { attempt = attempt.next() }
+        return .ask(restarts: hasAsked)
     }
 
     /// The gateway's first output came.
@@ -80,46 +101,66 @@ struct JobMachine: Sendable {
     /// - Parameter outcome: how the job had ended, where it had.
     mutating func attemptChanged(_ attempt: AttemptNumber, outcome: Outcome?) -> Action {
         self.attempt = max(self.attempt, attempt)
-        guard phase == .completing, let outcome else { return .nothing }
+        guard phase == .completing, !isMoving, let outcome else { return .nothing }
         return finish(outcome)
     }
 
-    /// - Parameter chance: 0 to 1.
-    mutating func streamEnded(_ end: GatewayStreamEnd, chance: Double) -> Action {
+    /// - Parameters:
+    ///   - chance: 0 to 1.
+    ///   - age: since a worker saw the job first.
+    mutating func streamEnded(_ end: GatewayStreamEnd, chance: Double, age: Duration = .zero) -> Action {
         switch (phase, end) {
-        case (.connecting, .complete), (.streaming, .complete):
-            return finish(.completed)
-        case (.connecting, .failed(let failure)):
-            return retryOrFail(JobFailure(failure), chance: chance)
-        case (.streaming, .failed(let failure)): return finish(.failed(JobFailure(failure)))
-        default: return .nothing
+        case (.connecting, .complete), (.streaming, .complete): finish(.completed)
+        case (.connecting, .failed(let failure)): beforeOutput(JobFailure(failure), chance: chance, age: age)
+        case (.streaming, .failed(let failure)): afterOutput(JobFailure(failure), chance: chance)
+        default: .nothing
         }
     }
 
-    private mutating func retryOrFail(_ failure: JobFailure, chance: Double) -> Action {
-        let doubled = policy.firstWait * (1 << min(tries - 1, 16)) * (1 + policy.jitter * chance)
-        let wait = max(failure.retryAfter ?? .zero, doubled)
-        guard failure.isRetryable, tries <= policy.retries, wait <= policy.longestWait * 2,
-            failure.retryAfter ?? .zero <= policy.longestWait
-        else { return finish(.failed(failure)) }
+    private mutating func beforeOutput(_ failure: JobFailure, chance: Double, age: Duration) -> Action {
+        guard failure.isRetryable else { return finish(.failed(failure)) }
+        if failure.isRateLimit {
+            guard age + (failure.retryAfter ?? .zero) <= policy.longestWait else { return finish(.failed(failure)) }
+            if isDraining { return giveBack() }
+            phase = .waiting
+            return .yield(retryAfter: failure.retryAfter)
+        }
+        guard let wait = nextWait(failure, chance: chance) else { return finish(.failed(failure)) }
         if isDraining { return giveBack() }
+        if wait > policy.longestInWorker { return move(.park(wait)) }
         phase = .backingOff
-        return .wait(min(wait, policy.longestWait))
+        return .wait(wait)
     }
 
-    mutating func retryDue() -> Action {
-        guard phase == .backingOff else { return .nothing }
-        phase = .connecting
-        tries += 1
-        attempt = attempt.next()
-        return .ask(restarts: true)
+    private mutating func afterOutput(_ failure: JobFailure, chance: Double) -> Action {
+        guard policy.afterFirstToken == .restart, failure.isRetryable, !isDraining,
+            let wait = nextWait(failure, chance: chance), failure.retryAfter ?? .zero <= policy.longestInWorker
+        else { return finish(.failed(failure)) }
+        // Text that was paid for stays in this worker: it is not moved to a queue.
+        phase = .backingOff
+        return .wait(min(wait, policy.longestInWorker))
     }
+
+    /// Counts the failure; `nil` where it was one too many, or the gateway asks for more patience than there is.
+    private mutating func nextWait(_ failure: JobFailure, chance: Double) -> Duration? {
+        spent.failures += 1
+        let doubled = policy.firstWait * (1 << min(spent.failures - 1, 16)) * (1 + policy.jitter * chance)
+        guard spent.failures <= policy.retries, failure.retryAfter ?? .zero <= policy.longestWait else { return nil }
+        return max(failure.retryAfter ?? .zero, doubled)
+    }
+
+    // MARK: Ends
 
     /// A limit of the job's own has passed: its deadline, or its total time.
-    mutating func timeExpired(_ failure: JobFailure) -> Action {
+    mutating func timeExpired(_ failure: JobFailure) -> Action { end(.failed(failure)) }
+
+    /// Nobody wants the answer any more.
+    mutating func cancelled(_ failure: JobFailure) -> Action { end(.failed(failure)) }
+
+    private mutating func end(_ outcome: Outcome) -> Action {
         switch phase {
-        case .waiting, .backingOff: finish(.failed(failure))
-        case .connecting, .streaming: finish(.failed(failure), cuts: true)
+        case .waiting, .backingOff: finish(outcome)
+        case .connecting, .streaming: finish(outcome, cuts: true)
         case .completing, .done: .nothing
         }
     }
@@ -145,28 +186,49 @@ struct JobMachine: Sendable {
         }
     }
 
-    /// It has waited long enough for a place in this worker.
-    mutating func waitExpired() -> Action { phase == .waiting ? giveBack() : .nothing }
+    /// It cannot begin here for long: it goes to a waiting queue, so that its delivery does not grow old.
+    mutating func waitExpired(_ wait: Duration) -> Action {
+        guard phase == .waiting else { return .nothing }
+        return isDraining ? giveBack() : move(.park(wait))
+    }
 
-    private mutating func giveBack() -> Action {
+    private mutating func giveBack() -> Action { move(.handBack) }
+
+    private mutating func move(_ action: Action) -> Action {
         // Without its delivery the job is back on its queue already.
         guard hasDelivery else { return claimedElsewhere() }
         phase = .completing
-        return .handBack
+        isMoving = true
+        return action
     }
 
-    /// All messages that end (or hand back) the job are confirmed.
+    /// All messages that end (or move) the job are confirmed.
     mutating func receiptsConfirmed() -> Action {
         guard phase == .completing else { return .nothing }
         receiptsComplete = true
+        // Moved, it is somebody else's; the broker gives the old message out again, to be recognized as moved.
+        if !hasDelivery, isMoving || isDraining { return claimedElsewhere() }
         return settle()
     }
 
+    // MARK: The delivery
+
     /// The connection that delivered the job is gone. What has cost nothing yet is dropped: the broker gives it out
     /// again. What runs goes on.
-    mutating func deliveryLost() -> Action {
+    ///
+    /// - Parameter wasRecalled: the messages of its end had not been handed to the broker, and were taken back.
+    mutating func deliveryLost(outcome: Outcome? = nil, wasRecalled: Bool = false) -> Action {
         hasDelivery = false
-        return phase == .waiting || phase == .backingOff ? claimedElsewhere() : .nothing
+        // A worker that stops does not consume again: what it has not told is another's now.
+        if isDraining, phase != .completing || wasRecalled { return claimedElsewhere() }
+        switch phase {
+        case .waiting, .backingOff: return claimedElsewhere()
+        case .completing where wasRecalled:
+            guard let outcome, !isMoving else { return claimedElsewhere() }
+            held = outcome
+            return .nothing
+        case .connecting, .streaming, .completing, .done: return .nothing
+        }
     }
 
     /// The broker has given the job to this worker again.
@@ -181,6 +243,17 @@ struct JobMachine: Sendable {
         guard phase != .done else { return .nothing }
         phase = .done
         return .abandon
+    }
+
+    /// Somebody else has told the end of the delivery that this one repeats.
+    mutating func finishedElsewhere() -> Action {
+        switch phase {
+        case .waiting, .connecting, .streaming, .backingOff:
+            guard hasDelivery else { return claimedElsewhere() }
+            phase = .done
+            return .acknowledge
+        case .completing, .done: return .nothing
+        }
     }
 
     private mutating func settle() -> Action {

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// When things happened to a job, in nanoseconds of the monotonic clock (0: not yet).
 struct JobTimings: BitwiseCopyable, Sendable {
     var received: UInt64 = 0
@@ -9,6 +11,9 @@ struct JobTimings: BitwiseCopyable, Sendable {
     var ended: UInt64 = 0
     /// Milliseconds between the backend's publish and the delivery, where the message has a timestamp.
     var queuedBefore: Int64 = 0
+
+    /// The monotonic clock.
+    static func now() -> UInt64 { NIODeadline.now().uptimeNanoseconds }
 
     /// The `timings` of a result: milliseconds with three decimals. `queued` until the first try began, `connect` for
     /// the last try's connection (about 0 on a reused one), `first_token` from then to the first output.

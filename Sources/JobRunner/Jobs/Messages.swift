@@ -8,27 +8,30 @@ enum Messages {
     ///
     /// - Throws: where the properties do not fit in one frame.
     static func toQueue(
-        _ queue: String, _ properties: MessageProperties, body: [UInt8],
+        _ queue: String, _ properties: MessageProperties, body: [UInt8], generation: UInt64? = nil,
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
         DurableMessage(
             template: try PublishTemplate(exchange: "", routingKey: queue, properties: properties), body: body,
-            routing: .required, settled: settled)
+            routing: .required, generation: generation, settled: settled)
     }
 
-    /// A delivery's message to another of the worker's queues, body untouched. What of a backend's own headers and
+    /// A delivery's message to another of the worker's queues, body untouched; published only while the delivery is surely
+    /// this worker's. What of a backend's own headers and
     /// properties leaves no room for the worker's, or is too long once it is UTF-8, is left behind.
     static func republished(
-        _ delivery: Delivery, to queue: String, customer: String?, host: JobHost, adding notes: FieldTable = [:],
+        _ delivery: Delivery, to queue: String, customer: String?, host: JobHost, adding notes: FieldTable,
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
         var properties = Republication.properties(
             of: delivery, customer: customer, workerUser: host.user, adding: notes)
         do throws(AMQPError) {
-            return try toQueue(queue, properties, body: delivery.body, settled: settled)
+            return try toQueue(
+                queue, properties, body: delivery.body, generation: delivery.tag.generation, settled: settled)
         } catch {
             Republication.shorten(&properties, keeping: notes)
-            return try toQueue(queue, properties, body: delivery.body, settled: settled)
+            return try toQueue(
+                queue, properties, body: delivery.body, generation: delivery.tag.generation, settled: settled)
         }
     }
 
@@ -44,10 +47,11 @@ enum Messages {
     }
 
     static func webhook(
-        _ task: WebhookTask, queue: String, user: String,
+        _ task: WebhookTask, queue: String, user: String, generation: UInt64? = nil,
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
-        try toQueue(queue, properties(of: task, user: user), body: task.body, settled: settled)
+        try toQueue(
+            queue, properties(of: task, user: user), body: task.body, generation: generation, settled: settled)
     }
 
     static func properties(of task: WebhookTask, user: String) -> MessageProperties {

@@ -4,17 +4,34 @@ internal import ChatModel
 /// How a job's message is published again: handed back, parked, set apart or dead-lettered. The body stays untouched.
 enum Republication {
     enum Header {
-        /// Times that a worker has republished the message; part of the attempt's number.
+        /// Grows each time that a worker republishes the message; part of the attempt's number.
         static let count = "x-republished"
         /// The customer that was verified when the message first came; trusted under a worker's own `user_id` only.
         static let verifiedCustomer = "x-verified-customer"
         static let reason = "x-reason"
         static let reasonField = "x-reason-field"
         static let stage = "x-stage"
+        /// Times that the gateway was asked.
         static let tries = "x-tries"
+        /// Those of them that count against the retries.
+        static let failedTries = "x-failed-tries"
+        static let tokensWasted = "x-tokens-wasted"
+        /// When a worker saw the job first; milliseconds since 1970.
+        static let firstReceived = "x-first-received"
         static let deadAt = "x-dead-at"
         static let originQueue = "x-origin-queue"
+        /// Milliseconds since 1970 before which a job that waits shall not be tried again.
         static let notBefore = "x-not-before"
+        /// Milliseconds of that wait which are left behind the waiting queue.
+        static let waitLeft = "x-wait-left"
+        /// Where `PREFIX.control` ended when a dead letter was replayed: only what stands behind it concerns the job.
+        static let controlOffset = "x-control-offset"
+
+        /// What only workers write. From anybody else it is dropped, and it is written anew at every republication.
+        static let workers: Set<String> = [
+            count, verifiedCustomer, reason, reasonField, stage, tries, failedTries, tokensWasted, firstReceived,
+            deadAt, originQueue, notBefore, waitLeft, controlOffset,
+        ]
     }
 
     /// Properties for the next life of a message: what the broker counted on it stays behind (RabbitMQ would drop a
@@ -27,10 +44,11 @@ enum Republication {
         properties.expiration = nil
         properties.isPersistent = true
         var headers = FieldTable()
-        // What is trusted under the worker's login is never taken over from somebody else's message.
-        for (key, value) in delivery.properties.headers
-        where !isBrokers(key) && key != Header.verifiedCustomer && key != Header.count { headers[key] = value }
-        headers[Header.count] = .int(Int64(count(of: delivery, workerUser: workerUser)) + 1)
+        // What is trusted under the worker's login is never taken over: it is said anew by whoever republishes.
+        for (key, value) in delivery.properties.headers where !isBrokers(key) && !Header.workers.contains(key) {
+            headers[key] = value
+        }
+        headers[Header.count] = .int(nextCount(of: delivery, workerUser: workerUser))
         if let customer { headers[Header.verifiedCustomer] = .string(customer) }
         for (key, value) in adding { headers[key] = value }
         properties.headers = headers
@@ -41,6 +59,13 @@ enum Republication {
     static func count(of delivery: Delivery, workerUser: String) -> Int {
         guard delivery.properties.userID == workerUser else { return 0 }
         return Int(clamping: min(max(delivery.properties.headers.integer(Header.count) ?? 0, 0), 1_000_000_000))
+    }
+
+    /// One more, and one for each time that the message was given out again: a worker that dies between the copy's confirm
+    /// and the ack leaves the message behind, and what is then made of it must come after its first copy.
+    private static func nextCount(of delivery: Delivery, workerUser: String) -> Int64 {
+        let attempt = attempt(of: delivery, workerUser: workerUser)
+        return Int64(attempt.republishes) + Int64(attempt.deliveryCount) + 1
     }
 
     /// The number of the first attempt within this delivery.

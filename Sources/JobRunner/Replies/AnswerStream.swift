@@ -17,17 +17,31 @@ final class AnswerStream: Sendable {
         case nothing
     }
 
+    /// What becomes of an end whose chunks are confirmed.
+    enum Closing {
+        /// To be published, in this order.
+        case now([DurableMessage], generation: UInt64)
+        /// Its delivery is in doubt.
+        case later
+        /// It became void in the meantime.
+        case never
+    }
+
     /// What the event loop has to do after an append.
     struct Appended {
         /// Put the stream on the ready list.
         var enqueue: Bool
         /// Stop reading from the gateway: too much waits.
         var pause: Bool
+        /// Raw bytes of the answer so far.
+        var count: Int
     }
 
     /// The end of the answer, as its event loop has prepared it for one attempt.
     struct Terminal: Sendable {
         var attempt: AttemptNumber
+        /// Of the delivery that it ends (`DeliveryTag.generation`).
+        var generation: UInt64
         /// The terminal reply, whose sequence number is only known when it goes. `nil` without a reply queue.
         var reply: DurableMessage?
         /// What must be confirmed besides: webhook task, usage event, dead letter.
@@ -37,7 +51,6 @@ final class AnswerStream: Sendable {
     /// How the messages of the present attempt are addressed.
     private struct Wire {
         var template: PublishTemplate
-        var messageID: MessageIDWriter
         let run: String
         var nextSequence: Int64 = 0
 
@@ -45,16 +58,18 @@ final class AnswerStream: Sendable {
             run = RunID.make()
             guard let template = address.template(.chunk, attempt: attempt, run: run) else { return nil }
             self.template = template
-            messageID = MessageIDWriter(job: address.job, attempt: attempt)
         }
 
         /// Gives the next sequence number to a message.
         mutating func stamp(_ message: PublishTemplate, offset: Int) {
             message.setInteger(ReplyAddress.Header.sequence, nextSequence)
             message.setInteger(ReplyAddress.Header.offset, Int64(offset))
-            messageID.write(nextSequence, to: message)
+            message.numberMessageID(nextSequence)
             nextSequence &+= 1
         }
+
+        /// The message that was stamped last does not count: its number is the next one's.
+        mutating func takeBackLast() { nextSequence &-= 1 }
     }
 
     private struct State: ~Copyable {
@@ -80,6 +95,7 @@ final class AnswerStream: Sendable {
     private let highWater: Int
     private let onResume: @Sendable () -> Void
     private let onAttemptChanged: @Sendable (AttemptNumber) -> Void
+    private let onTakenBack: @Sendable () -> Void
     private let state: Mutex<State>
 
     /// - Parameters:
@@ -88,16 +104,19 @@ final class AnswerStream: Sendable {
     ///   - onResume: little waits again; called on the publisher thread.
     ///   - onAttemptChanged: the answer goes on under this attempt, and a terminal that was prepared is void; called on
     ///     the publisher thread.
+    ///   - onTakenBack: its end, which was on its way, is void after all; called on the publisher thread.
     init(
         identifier: UInt64, address: ReplyAddress?, attempt: AttemptNumber, owesReset: Bool,
         defaults: AnswerLog.Defaults, highWater: Int, onResume: @escaping @Sendable () -> Void,
-        onAttemptChanged: @escaping @Sendable (AttemptNumber) -> Void
+        onAttemptChanged: @escaping @Sendable (AttemptNumber) -> Void,
+        onTakenBack: @escaping @Sendable () -> Void
     ) {
         self.identifier = identifier
         self.address = address
         self.highWater = highWater
         self.onResume = onResume
         self.onAttemptChanged = onAttemptChanged
+        self.onTakenBack = onTakenBack
         state = Mutex(
             State(
                 log: AnswerLog(defaults: defaults), attempt: attempt, wire: Self.wire(address, attempt),
@@ -114,12 +133,15 @@ final class AnswerStream: Sendable {
     func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) -> Appended {
         state.withLock { state in
             state.log.append(chunk, in: message)
-            guard state.wire != nil, !state.isClosed else { return Appended(enqueue: false, pause: false) }
+            let count = state.log.count
+            guard state.wire != nil, !state.isClosed else {
+                return Appended(enqueue: false, pause: false, count: count)
+            }
             let pauses = !state.isPaused && state.log.pendingCount > highWater
             if pauses { state.isPaused = true }
             let enqueues = !state.isQueued && state.log.hasPending
             if enqueues { state.isQueued = true }
-            return Appended(enqueue: enqueues, pause: pauses)
+            return Appended(enqueue: enqueues, pause: pauses, count: count)
         }
     }
 
@@ -144,13 +166,16 @@ final class AnswerStream: Sendable {
     /// Raw bytes of the answer so far.
     var count: Int { state.withLock { $0.log.count } }
 
-    /// A new try of the gateway: the answer starts over under `attempt`, with a reset where text has gone out.
-    func restart(attempt: AttemptNumber, defaults: AnswerLog.Defaults) {
+    /// A new try of the gateway: the answer starts over, with a reset where text has gone out.
+    ///
+    /// - Returns: the attempt, which is `attempt` or later: a lost publish connection may have used that one up.
+    func restart(attempt: AttemptNumber, defaults: AnswerLog.Defaults) -> AttemptNumber {
         state.withLock { state in
             state.owesReset = state.owesReset || state.hasPublished
             state.log = AnswerLog(defaults: defaults)
-            state.attempt = attempt
-            state.wire = Self.wire(address, attempt)
+            state.attempt = max(attempt, state.attempt.next())
+            state.wire = Self.wire(address, state.attempt)
+            return state.attempt
         }
     }
 
@@ -161,6 +186,15 @@ final class AnswerStream: Sendable {
             state.terminal = terminal
             guard !state.isQueued else { return false }
             state.isQueued = true
+            return true
+        }
+    }
+
+    /// Takes the end back, unless it is on its way: the job's delivery is lost. `true` where it was taken back.
+    func recall() -> Bool {
+        state.withLock { state in
+            guard !state.isClosed, state.terminal != nil else { return false }
+            state.terminal = nil
             return true
         }
     }
@@ -208,16 +242,33 @@ final class AnswerStream: Sendable {
         return state.terminal == nil ? .nothing : .ended(after: state.lastChunk)
     }
 
-    /// The messages that end the job, in their order. Empty where the end became void in the meantime. A terminal goes
-    /// only after its chunks are confirmed, so that a lost connection never leaves it behind without them, and it can
-    /// be sent again under its own number.
-    func close() -> [DurableMessage] {
+    /// Gives out the messages that end the job, for good. A terminal goes only after its chunks are confirmed, so that a
+    /// lost connection never leaves it behind without them, and it can be sent again under its own number.
+    func close(while lease: DeliveryLease) -> Closing {
         state.withLock { state in
-            guard !state.isClosed, let terminal = state.terminal else { return [] }
+            guard !state.isClosed, let terminal = state.terminal else { return .never }
+            // Over for good, it is recalled soon by its event loop.
+            guard lease.isValid(for: terminal.generation) else { return .later }
             state.isClosed = true
             if let reply = terminal.reply { state.wire?.stamp(reply.template, offset: state.log.decodedTextSent) }
-            return (terminal.reply.map { [$0] } ?? []) + terminal.companions
+            return .now(
+                (terminal.reply.map { [$0] } ?? []) + terminal.companions, generation: terminal.generation)
         }
+    }
+
+    /// None of the messages of its end was confirmed before the connection that carried them was lost, and its delivery is
+    /// lost as well: the job may be somebody else's by now. The end is void until the job is this worker's again.
+    func takeBack() {
+        let wasTakenBack = state.withLock { state in
+            guard state.isClosed, let terminal = state.terminal else { return false }
+            state.isClosed = false
+            state.terminal = nil
+            // Its chunks are confirmed, and what is sent next stands on another channel.
+            state.lastChunk = 0
+            if terminal.reply != nil { state.wire?.takeBackLast() }
+            return true
+        }
+        if wasTakenBack { onTakenBack() }
     }
 
     private static func reset(

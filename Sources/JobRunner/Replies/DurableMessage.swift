@@ -11,6 +11,8 @@ final class DurableMessage: Sendable {
         case unroutable
         /// The broker refused it again and again: the reply queue is full.
         case refused
+        /// Not published: the delivery that it was to move is lost, and the broker gives the job out again.
+        case void
     }
 
     /// What is done about a message that no queue takes.
@@ -26,17 +28,22 @@ final class DurableMessage: Sendable {
     let template: PublishTemplate
     let body: [UInt8]
     let routing: Routing
+    /// Of the delivery that it moves elsewhere: published only while that delivery is surely this worker's, so that the
+    /// job does not live on twice. `nil` for a message that is to arrive in any case.
+    let generation: UInt64?
     /// Times that the broker has refused it. The publisher thread's.
     let refusals = Atomic<Int>(0)
     /// Called once, on the publisher thread.
     let settled: @Sendable (Settlement) -> Void
 
     init(
-        template: PublishTemplate, body: [UInt8], routing: Routing, settled: @escaping @Sendable (Settlement) -> Void
+        template: PublishTemplate, body: [UInt8], routing: Routing, generation: UInt64? = nil,
+        settled: @escaping @Sendable (Settlement) -> Void
     ) {
         self.template = template
         self.body = body
         self.routing = routing
+        self.generation = generation
         self.settled = settled
     }
 }

@@ -6,6 +6,9 @@ struct FIFO<Element> {
     var isEmpty: Bool { next == elements.count }
     var count: Int { elements.count &- next }
 
+    /// The one that `popFirst` would give.
+    var first: Element? { next < elements.count ? elements[next] : nil }
+
     mutating func append(_ element: Element) { elements.append(element) }
 
     mutating func append(contentsOf more: some Sequence<Element>) {

@@ -11,9 +11,10 @@ final class PublisherShard: Sendable {
     /// - Parameter window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
     ///   broker's own queues grow.
     init(
-        configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, role: String, logger: Logger
+        configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, lease: DeliveryLease, role: String,
+        logger: Logger
     ) {
-        feed = ShardFeed(observer: observer)
+        feed = ShardFeed(observer: observer, lease: lease)
         connection = PublisherConnection(
             configuration: configuration, window: window, driver: feed, logger: logger, role: role)
     }
@@ -25,6 +26,9 @@ final class PublisherShard: Sendable {
 
     /// Whether its thread is stuck; see `PublisherConnection`.
     func isStuck(longerThan limit: Duration) -> Bool { connection.isStuck(longerThan: limit) }
+
+    /// What was held back because its delivery was in doubt may go now, or never. Any thread.
+    func leaseChanged() { connection.wake() }
 
     /// A stream has something to send. Any thread.
     func enqueue(_ stream: AnswerStream) {

@@ -22,7 +22,8 @@ struct ReplyAddress: Sendable {
         case error = "error"
     }
 
-    /// `nil` where a name is too long for AMQP; the lengths were checked when the job was read.
+    /// Its `message_id` is `JOB/ATTEMPT/SEQ`, SEQ being 0 until it is numbered. `nil` where a name is too long for AMQP; the
+    /// lengths were checked when the job was read.
     func template(_ kind: Kind, attempt: AttemptNumber, run: String) -> PublishTemplate? {
         var headers: FieldTable = [
             "x-job": .string(job), "x-customer": .string(customer), "x-run": .string(run),
@@ -33,9 +34,10 @@ struct ReplyAddress: Sendable {
             exchange: exchange, routingKey: routingKey,
             properties: MessageProperties(
                 contentType: "application/json", headers: headers, isPersistent: isTerminal,
-                correlationID: correlationID, type: kind.rawValue),
-            integerHeaders: ["x-attempt", "x-seq", "x-offset"])
+                correlationID: correlationID, messageID: "\(job)/\(attempt.value)/", type: kind.rawValue),
+            integerHeaders: ["x-attempt", "x-seq", "x-offset"], numbersMessageID: true)
         template?.setInteger(Header.attempt, attempt.value)
+        template?.numberMessageID(0)
         return template
     }
 }
@@ -58,28 +60,5 @@ extension ReplyAddress {
         self.init(
             exchange: exchange ?? "", routingKey: exchange == nil ? queue : customer, job: job, customer: customer,
             correlationID: correlationID, traceparent: traceparent, tellsUnroutable: !isDirect)
-    }
-}
-
-/// `message_id` of a reply: `JOB/ATTEMPT/SEQ`. Written without allocation.
-struct MessageIDWriter: Sendable {
-    private var bytes: [UInt8]
-    private let prefixCount: Int
-
-    init(job: String, attempt: AttemptNumber) {
-        bytes = Array("\(job)/\(attempt.value)/".utf8)
-        prefixCount = bytes.count
-        bytes.reserveCapacity(prefixCount + 20)
-    }
-
-    mutating func write(_ sequence: Int64, to template: PublishTemplate) {
-        bytes.removeLast(bytes.count &- prefixCount)
-        var divisor: Int64 = 1
-        while sequence / divisor >= 10 { divisor &*= 10 }
-        while divisor > 0 {
-            bytes.append(0x30 &+ UInt8(truncatingIfNeeded: sequence / divisor % 10))
-            divisor /= 10
-        }
-        bytes.withUnsafeBytes { template.setMessageID($0) }
     }
 }

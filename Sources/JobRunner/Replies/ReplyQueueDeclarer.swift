@@ -1,7 +1,6 @@
 internal import AMQP
 internal import Logging
 internal import NIOCore
-internal import NIOPosix
 internal import Synchronization
 
 /// What the worker declares for a customer's reply queue before it answers there.
@@ -39,16 +38,11 @@ public struct ReplyQueuePlan: Sendable, Equatable {
     }
 }
 
-/// Declares customers' reply queues, each once in a while. Declaring blocks, so it has a connection and a thread of its
-/// own, and only the first job of a customer waits for it.
-///
-/// Unchecked: `session` is touched on the one thread of `pool` only.
-final class ReplyQueueDeclarer: @unchecked Sendable {
+/// Declares customers' reply queues, each once in a while. Only the first job of a customer waits for it.
+final class ReplyQueueDeclarer: Sendable {
     private let plan: ReplyQueuePlan
-    private let broker: AMQPConfiguration
     private let logger: Logger
-    private let pool = NIOThreadPool(numberOfThreads: 1)
-    private var session: AMQPSession?
+    private let session: SideSession
     /// Queues that were declared, and until when that is believed (a classic queue may expire).
     private let known = Mutex<[String: ContinuousClock.Instant]>([:])
 
@@ -56,22 +50,21 @@ final class ReplyQueueDeclarer: @unchecked Sendable {
 
     init(plan: ReplyQueuePlan, broker: AMQPConfiguration, logger: Logger) {
         self.plan = plan
-        self.broker = broker
         self.logger = logger
-        pool.start()
+        session = SideSession(broker: broker, role: "replies")
     }
 
     func isKnown(_ queue: String) -> Bool { known.withLock { $0[queue].map { $0 > .now } ?? false } }
 
     /// Calls `done` on `loop`, also where the broker refuses: the job's end then tells that the queue is missing.
     func declare(_ queue: String, on loop: any EventLoop, done: @escaping @Sendable () -> Void) {
-        pool.submit { state in
-            if state == .active, !self.isKnown(queue) { self.declare(queue) }
+        session.submit { isActive in
+            if isActive, !self.isKnown(queue) { self.declare(queue) }
             loop.execute(done)
         }
     }
 
-    func shutdown() async { try? await pool.shutdownGracefully() }
+    func shutdown() async { await session.shutdown() }
 
     private func remember(_ queue: String) {
         known.withLock { known in
@@ -81,20 +74,17 @@ final class ReplyQueueDeclarer: @unchecked Sendable {
     }
 
     private func declare(_ queue: String) {
-        // An idle session misses its heartbeats: then a fresh one does it.
-        for isLast in [session == nil, true] {
-            do throws(AMQPError) {
-                if session == nil { session = try AMQPSession(configuration: broker, role: "replies") }
-                try session?.declareQueue(queue, durable: true, arguments: plan.arguments)
-                return remember(queue)
-            } catch {
-                if error.code != .channelClosed { session = nil }
-                guard isLast || error.code == .channelClosed else { continue }
-                // Somebody has declared it otherwise: it is there, and not asked for again in the next minute.
-                if error.code == .channelClosed { known.withLock { $0[queue] = .now + .seconds(60) } }
-                return logger.warning(
-                    "reply queue cannot be declared", metadata: [LogKey.queue: "\(queue)", LogKey.error: "\(error)"])
+        do throws(AMQPError) {
+            let arguments = plan.arguments
+            _ = try session.ask { session throws(AMQPError) in
+                try session.declareQueue(queue, durable: true, arguments: arguments)
             }
+            remember(queue)
+        } catch {
+            // Somebody has declared it otherwise: it is there, and not asked for again in the next minute.
+            if error.code == .channelClosed { known.withLock { $0[queue] = .now + .seconds(60) } }
+            logger.warning(
+                "reply queue cannot be declared", metadata: [LogKey.queue: "\(queue)", LogKey.error: "\(error)"])
         }
     }
 }

@@ -27,6 +27,10 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         /// Not before this time are refused messages sent again.
         var retryRefusedAt: ContinuousClock.Instant?
         var refused: [DurableMessage] = []
+        /// Ends of which nothing is confirmed yet, by their messages.
+        var ends: [ObjectIdentifier: SentEnd] = [:]
+        /// Moves and ends of jobs whose delivery is in doubt.
+        var doubtful: [DurableMessage] = []
         /// Streams with a refused chunk, by their tokens.
         var refusedStreams: Set<UInt64> = []
     }
@@ -43,8 +47,12 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     private let inbox = Mutex(Inbox())
     private var sending = Sending()
     private let observer: any ShardObserver
+    private let lease: DeliveryLease
 
-    init(observer: any ShardObserver) { self.observer = observer }
+    init(observer: any ShardObserver, lease: DeliveryLease) {
+        self.observer = observer
+        self.lease = lease
+    }
 
     /// `true` where the publisher thread must be woken.
     func add(_ stream: AnswerStream) -> Bool {
@@ -69,8 +77,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     func publisherReady(_ channel: borrowing PublishChannel) {
         repeat {
             collect()
-            sendEnded(channel)
             sendMessages(channel)
+            sendEnded(channel)
             sendChunks(channel)
         } while channel.capacity > 0 && hasMore
         if sending.scratch.capacity > Self.scratchKept { sending.scratch = [] }
@@ -78,6 +86,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
 
     func publisherConfirmed(_ token: UInt64) {
         guard let message = sending.unconfirmed.removeValue(forKey: token) else { return }
+        sending.ends.removeValue(forKey: ObjectIdentifier(message))?.isKept = true
         let isUnroutable = sending.unroutable.remove(token) != nil
         if isUnroutable, message.routing == .required { return sendLater(message) }
         settle(message, isUnroutable ? .unroutable : .confirmed)
@@ -90,6 +99,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             planRetry()
         } else if let message = sending.unconfirmed.removeValue(forKey: token) {
             sending.unroutable.remove(token)
+            if let end = sending.ends[ObjectIdentifier(message)] { end.inFlight -= 1 }
             let refusals = message.refusals.wrappingAdd(1, ordering: .relaxed).newValue
             if message.routing != .required, refusals > Self.mostRefusals { return settle(message, .refused) }
             sendLater(message)
@@ -97,7 +107,25 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     private func settle(_ message: DurableMessage, _ settlement: DurableMessage.Settlement) {
+        sending.ends[ObjectIdentifier(message)] = nil
         message.settled(settlement)
+    }
+
+    /// An end of which nothing has arrived goes on only while its delivery is surely this worker's: the job may be told by
+    /// somebody else by now.
+    private func mayGo(_ message: DurableMessage) -> Bool {
+        guard let end = sending.ends[ObjectIdentifier(message)], !end.isKept else { return true }
+        if end.isVoid || end.inFlight == 0 && lease.isOver(for: end.generation) {
+            sending.ends[ObjectIdentifier(message)] = nil
+            end.takeBack()
+            return false
+        }
+        if end.inFlight == 0, !lease.isValid(for: end.generation) {
+            sending.doubtful.append(message)
+            return false
+        }
+        end.inFlight += 1
+        return true
     }
 
     private func sendLater(_ message: DurableMessage) {
@@ -115,6 +143,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
 
     func publisherLost(error: AMQPError, unconfirmed: [UInt64]) {
         let again = unconfirmed.compactMap { sending.unconfirmed[$0] }
+        for end in sending.ends.values { end.inFlight = 0 }
         sending.messages.prepend(contentsOf: again)
         sending.unconfirmed = [:]
         sending.unroutable = []
@@ -135,6 +164,10 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             inbox.ready.removeAll(keepingCapacity: true)
             sending.messages.append(contentsOf: inbox.messages)
             inbox.messages.removeAll(keepingCapacity: true)
+        }
+        if !sending.doubtful.isEmpty {
+            sending.messages.prepend(contentsOf: sending.doubtful)
+            sending.doubtful = []
         }
         if let time = sending.retryRefusedAt, time <= .now {
             sending.retryRefusedAt = nil
@@ -157,23 +190,37 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             || inbox.withLock { !$0.ready.isEmpty || !$0.messages.isEmpty }
     }
 
+    /// An end goes when its chunks are confirmed, as long as its delivery is surely this worker's. Not before there is
+    /// room for it, so that it can be taken back as long as possible.
     private func sendEnded(_ channel: borrowing PublishChannel) {
         guard !sending.ending.isEmpty else { return }
         let confirmed = channel.confirmedThrough
         var later: [(stream: AnswerStream, after: UInt64)] = []
         for entry in sending.ending {
-            guard entry.after <= confirmed else {
+            guard entry.after <= confirmed, channel.capacity > 0 else {
                 later.append(entry)
                 continue
             }
-            let messages = entry.stream.close()
-            sending.messages.append(contentsOf: messages)
+            switch entry.stream.close(while: lease) {
+            case .now(let messages, let generation):
+                let end = SentEnd(stream: entry.stream, generation: generation)
+                for message in messages { sending.ends[ObjectIdentifier(message)] = end }
+                sending.messages.append(contentsOf: messages)
+                sendMessages(channel)
+            case .later: later.append(entry)
+            case .never: break
+            }
         }
         sending.ending = later
     }
 
     private func sendMessages(_ channel: borrowing PublishChannel) {
         while channel.capacity > 0, let message = sending.messages.popFirst() {
+            if let generation = message.generation, !lease.isValid(for: generation) {
+                if lease.isOver(for: generation) { settle(message, .void) } else { sending.doubtful.append(message) }
+                continue
+            }
+            guard mayGo(message) else { continue }
             let token = sending.nextToken
             sending.nextToken = token &+ 1 | Self.messageBit
             sending.unconfirmed[token] = message

@@ -14,8 +14,6 @@ final class WebhookRunner: Sendable {
     private let work = PendingWork()
     private let deliveredCount = Atomic<Int>(0)
     private let isDraining = Atomic<Bool>(false)
-    /// The consumer connection whose deliveries are valid.
-    private let generation = Atomic<UInt64>(0)
 
     init(host: JobHost, logger: Logger) throws {
         self.host = host
@@ -40,9 +38,8 @@ final class WebhookRunner: Sendable {
         } catch {
             return bury(delivery, reason: "malformed_task", detail: "\(error)")
         }
-        if let tier = tiers.tier(forRemaining: task.remaining(now: host.wallClock().milliseconds)) {
-            return move(delivery, task, to: tier)
-        }
+        let rest = task.remaining(now: host.wallClock().milliseconds)
+        if tiers.tier(forRemaining: rest) != nil { return move(delivery, task, waiting: rest) }
         work.enter()
         // A child of nobody: `work` counts it, and a stop waits for it.
         Task {
@@ -73,23 +70,25 @@ final class WebhookRunner: Sendable {
     private func finish(_ delivery: Delivery, _ task: WebhookTask, _ result: WebhookDeliverer.Result) {
         switch result.decision {
         case .delivered:
+            Failpoint.webhookPosted.hit()
             deliveredCount.add(1, ordering: .relaxed)
             host.acknowledge(delivery.tag)
         case .retry(let wait):
             let next = task.retrying(after: wait, now: host.wallClock().milliseconds)
-            move(delivery, next, to: tiers.tier(forRemaining: wait))
+            move(delivery, next, waiting: wait)
         case .dead(let reason):
             bury(delivery, reason: reason.rawValue, detail: result.outcome.detail, tries: task.tries + 1)
         case .handBack: break
         }
     }
 
-    func opened(generation: UInt64) { self.generation.store(generation, ordering: .relaxed) }
-
     /// Publishes the task to where it waits, then acks what it was.
-    private func move(_ delivery: Delivery, _ task: WebhookTask, to tier: Duration?) {
-        let queue = tier.map { host.names.webhookRetry(milliseconds: $0.milliseconds) } ?? host.names.webhooks
-        publish(delivery, Result { try message(task, queue, delivery) })
+    private func move(_ delivery: Delivery, _ task: WebhookTask, waiting wait: Duration) {
+        guard let tier = tiers.tier(forRemaining: wait) else {
+            return publish(delivery, Result { try message(task, host.names.webhooks, delivery) })
+        }
+        let queue = host.names.webhookRetry(milliseconds: tier.milliseconds)
+        publish(delivery, Result { try message(task.waiting(wait, in: tier), queue, delivery) })
     }
 
     private func bury(_ delivery: Delivery, reason: String, detail: String, tries: Int = 0) {
@@ -107,12 +106,16 @@ final class WebhookRunner: Sendable {
     }
 
     private func message(_ task: WebhookTask, _ queue: String, _ delivery: Delivery) throws -> DurableMessage {
-        try Messages.webhook(task, queue: queue, user: host.user, settled: receipt(delivery))
+        try Messages.webhook(
+            task, queue: queue, user: host.user, generation: delivery.tag.generation, settled: receipt(delivery))
     }
 
     private func receipt(_ delivery: Delivery) -> @Sendable (DurableMessage.Settlement) -> Void {
-        { _ in
-            self.host.acknowledge(delivery.tag)
+        { settlement in
+            if settlement != .void {
+                Failpoint.webhookMoved.hit()
+                self.host.acknowledge(delivery.tag)
+            }
             self.work.leave()
         }
     }
@@ -120,8 +123,6 @@ final class WebhookRunner: Sendable {
     private func publish(_ delivery: Delivery, _ message: Result<DurableMessage, any Error>) {
         switch message {
         case .success(let message):
-            // Given out again by the broker, the task must not live on twice.
-            guard delivery.tag.generation == generation.load(ordering: .relaxed) else { return }
             work.enter()
             host.shards[0].publish(message)
         case .failure(let error):

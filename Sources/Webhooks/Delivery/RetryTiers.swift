@@ -25,4 +25,16 @@ public struct RetryTiers: Sendable, Equatable {
         guard remaining > self.slack else { return nil }
         return self.tiers.last { $0 <= remaining } ?? self.tiers.first
     }
+
+    /// What is left of a wait. The broker measures a tier by a clock of its own; so where a clock on the wall was set back
+    /// meanwhile, what was left behind the tier is all that can be left now.
+    ///
+    /// - Parameters:
+    ///   - instant: milliseconds since 1970 at which the wait is over.
+    ///   - most: milliseconds that were to be left after the tier; `nil` where nobody said.
+    ///   - now: milliseconds since 1970.
+    public static func remaining(until instant: Int64, atMost most: Int64?, now: Int64) -> Duration {
+        let (rest, overflow) = instant.subtractingReportingOverflow(now)
+        return overflow ? .zero : .milliseconds(max(0, min(rest, most ?? rest)))
+    }
 }

@@ -17,6 +17,7 @@ extension WebhookTask {
         public static let tries = "x-webhook-tries"
         public static let createdAt = "x-webhook-created"
         public static let notBefore = "x-not-before"
+        public static let waitLeft = "x-wait-left"
         public static let traceparent = "traceparent"
     }
 
@@ -43,6 +44,7 @@ extension WebhookTask {
             (HeaderName.createdAt, .int(self.createdAt)),
             (HeaderName.notBefore, .int(self.notBefore)),
         ]
+        if let waitLeft = self.waitLeft { headers.append((HeaderName.waitLeft, .int(waitLeft))) }
         if let traceparent = self.traceparent { headers.append((HeaderName.traceparent, .string(traceparent))) }
         return headers
     }
@@ -75,6 +77,7 @@ extension WebhookTask {
             job: try string(HeaderName.job), attempt: try number(HeaderName.attempt), eventType: eventType, body: body,
             tries: Int(tries), createdAt: try number(HeaderName.createdAt), notBefore: try number(HeaderName.notBefore),
             traceparent: traceparent)
+        if headers(HeaderName.waitLeft) != nil { self.waitLeft = try number(HeaderName.waitLeft) }
     }
 
     private static func target(_ headers: (String) -> HeaderValue?) throws(MalformedHeader) -> WebhookTarget {

@@ -16,6 +16,8 @@ public struct WebhookTask: Sendable, Equatable {
     public var createdAt: Int64
     /// Milliseconds since 1970 before which the next try must not be; 0: now.
     public var notBefore: Int64
+    /// Milliseconds of the wait that are left when it comes out of the queue it waits in; `nil` where nobody said.
+    public var waitLeft: Int64?
     /// W3C trace context, posted as it came with the job.
     public var traceparent: String?
 
@@ -40,8 +42,7 @@ public struct WebhookTask: Sendable, Equatable {
     /// How long to wait still; not positive when it is due.
     /// - Parameter now: milliseconds since 1970.
     public func remaining(now: Int64) -> Duration {
-        let (rest, overflow) = self.notBefore.subtractingReportingOverflow(now)
-        return overflow ? .zero : .milliseconds(max(0, rest))
+        RetryTiers.remaining(until: self.notBefore, atMost: self.waitLeft, now: now)
     }
 
     /// This task after a failed try.
@@ -50,6 +51,14 @@ public struct WebhookTask: Sendable, Equatable {
         var task = self
         task.tries += 1
         task.notBefore = now.addingReportingOverflow(wait.wholeMilliseconds).partialValue
+        task.waitLeft = nil
+        return task
+    }
+
+    /// This task on its way into a waiting queue.
+    public func waiting(_ wait: Duration, in tier: Duration) -> WebhookTask {
+        var task = self
+        task.waitLeft = max(.zero, wait - tier).wholeMilliseconds
         return task
     }
 }

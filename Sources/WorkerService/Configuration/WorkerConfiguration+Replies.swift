@@ -23,6 +23,8 @@ extension WorkerConfiguration {
         public var highWaterBytes = 256 << 10
         /// Bytes of one answer, all choices.
         public var maximumAnswerBytes = 4 << 20
+        /// Cancels a job whose reply queue is gone and which has no webhook.
+        public var cancelsWhenUnread = false
 
         public init() {}
     }
@@ -60,5 +62,9 @@ extension WorkerConfiguration.Replies: ConfigurationTable {
         .init(
             "max_answer_bytes", \.maximumAnswerBytes, .size((64 << 10)...(64 << 20)),
             "Largest answer; beyond it the job fails. It bounds memory, and the size of the last message."),
+        .init(
+            "cancel_when_unread", \.cancelsWhenUnread, .flag,
+            "Cancel a job whose reply queue is gone and which has no webhook, so that nobody pays for what nobody reads."
+        ),
     ]
 }

@@ -4,7 +4,8 @@ import ChatModel
 extension WorkerConfiguration {
     /// Errors and warnings.
     func ruleMistakes() -> [ConfigurationMistake] {
-        brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + timeMistakes() + webhookMistakes()
+        brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + timeMistakes() + fairnessMistakes()
+            + webhookMistakes()
     }
 
     // MARK: - [broker]
@@ -164,12 +165,12 @@ extension WorkerConfiguration {
     private func timeMistakes() -> [ConfigurationMistake] {
         var found: [ConfigurationMistake] = []
         let total = DurationText.render(limits.totalTimeout)
-        if limits.totalTimeout >= broker.consumerTimeout {
+        if limits.totalTimeout + limits.parkAfter >= broker.consumerTimeout { found.append(heldTooLong) }
+        if retry.inWorker >= limits.totalTimeout {
             found.append(
                 mistake(
-                    at: ["limits", "total_timeout"],
-                    "must be under broker.consumer_timeout (\(DurationText.render(broker.consumerTimeout))): the broker "
-                        + "would take the job, and all others of this worker, away"))
+                    .warning, at: ["retry", "in_worker"],
+                    "after such a wait there is no time left for a try: limits.total_timeout is \(total)"))
         }
         for (name, gateway) in gateways.inOrder {
             let times = [

@@ -1,8 +1,10 @@
 extension WorkerConfiguration {
     /// `[limits]`
     public struct Limits: Sendable, Equatable {
-        /// One job, from its delivery to its end.
+        /// One job, from its first try to its end.
         public var totalTimeout: Duration = .seconds(900)
+        /// How long a job may wait in this worker before it moves to a waiting queue.
+        public var parkAfter: Duration = .seconds(300)
         /// From SIGTERM until what still runs is handed back.
         public var drainTimeout: Duration = .seconds(60)
 
@@ -36,7 +38,11 @@ extension WorkerConfiguration.Limits: ConfigurationTable {
     static let keys: [ConfigurationKey<Self>] = [
         .init(
             "total_timeout", \.totalTimeout, .duration(.seconds(1) ... .seconds(86_400)),
-            "For one job from delivery to end; must stay under broker.consumer_timeout."),
+            "For one job, from its first try to its end; with park_after it must stay under broker.consumer_timeout."),
+        .init(
+            "park_after", \.parkAfter, .duration(.seconds(1) ... .seconds(86_400)),
+            "A job that waits in this worker (for a place, a rate limit, its customer's cap) longer than this moves to a "
+                + "waiting queue, and makes room for others."),
         .init(
             "drain_timeout", \.drainTimeout, .duration(.zero ... .seconds(3_600)),
             "After SIGTERM running jobs may finish for so long, then they are handed back. Under TimeoutStopSec."),

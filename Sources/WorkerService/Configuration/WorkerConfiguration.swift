@@ -5,12 +5,14 @@ public struct WorkerConfiguration: Sendable, Equatable {
     public var broker = Broker()
     public var jobs = Jobs()
     public var customers = Customers()
+    public var fairness = Fairness()
     public var replies = Replies()
     public var gateways: [String: Gateway] = [:]
     /// By the name that jobs use.
     public var models: [String: Model] = [:]
     public var profiles: [String: Profile] = [:]
     public var limits = Limits()
+    public var retry = Retry()
     public var webhooks = Webhooks()
     public var worker = Worker()
     /// Where all this was read from.
@@ -38,6 +40,11 @@ extension WorkerConfiguration: ConfigurationTable {
             "broker", \.broker, "The RabbitMQ broker: jobs come from it, replies go to it, and all state lives in it."),
         .init("jobs", \.jobs, "Jobs: how many, how large."),
         .init("customers", \.customers, "Who a job belongs to."),
+        .init(
+            "fairness", \.fairness,
+            "How customers share this worker's places: they take turns by the tokens of their answers. It works among the "
+                + "jobs that the worker holds (jobs.concurrency x jobs.prefetch_factor); what lies behind them in the "
+                + "queue waits for them."),
         .init("replies", \.replies, "Where answers stream to."),
         .init(
             each: "gateways", \.gateways, named: .label, example: "main",
@@ -49,6 +56,7 @@ extension WorkerConfiguration: ConfigurationTable {
             each: "profiles", \.profiles, named: .label, example: "general",
             "Profiles: ready settings that a job picks by name; what the job itself says wins."),
         .init("limits", \.limits, "Times."),
+        .init("retry", \.retry, "How often and how patiently a job is tried again."),
         .init("webhooks", \.webhooks, "Delivery of final results to customers' webhooks (Standard Webhooks)."),
         .init("worker", \.worker, "This process."),
     ]

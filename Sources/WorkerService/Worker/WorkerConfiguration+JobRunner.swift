@@ -25,8 +25,9 @@ extension WorkerConfiguration {
             prefetch: Int(jobs.prefetch), takesPriorities: jobs.hasPriorityQueues,
             webhookPrefetch: self.webhooks.prefetch,
             highWaterBytes: replies.highWaterBytes, maximumAnswerBytes: replies.maximumAnswerBytes,
-            replyQueues: replyQueuePlan, maximumWait: maximumWait, totalTimeout: limits.totalTimeout,
-            drainTimeout: limits.drainTimeout)
+            replyQueues: replyQueuePlan, parkAfter: limits.parkAfter, totalTimeout: limits.totalTimeout,
+            drainTimeout: limits.drainTimeout, retry: retryPolicy, fairness: fairnessPolicy,
+            cancelsWhenUnread: replies.cancelsWhenUnread)
     }
 
     /// Everything that the worker declares on the broker.
@@ -39,8 +40,24 @@ extension WorkerConfiguration {
             journalMaximumAge: "\(broker.journalMaximumAge.components.seconds)s", replyExchange: replies.exchange)
     }
 
-    /// Half of what the broker's ack timeout leaves beside a whole run.
-    private var maximumWait: Duration { max(.seconds(1), (broker.consumerTimeout - limits.totalTimeout) / 2) }
+    var retryPolicy: RetryPolicy {
+        var policy = RetryPolicy()
+        policy.retries = retry.retries
+        policy.firstWait = retry.firstWait
+        policy.longestInWorker = retry.inWorker
+        policy.longestWait = retry.maximumWait
+        switch retry.afterFirstToken {
+        case .fail: policy.afterFirstToken = .fail
+        case .restart: policy.afterFirstToken = .restart
+        }
+        return policy
+    }
+
+    var fairnessPolicy: FairnessPolicy {
+        FairnessPolicy(
+            customerConcurrency: fairness.customerConcurrency,
+            customers: fairness.customers.mapValues { .init(weight: $0.weight, concurrency: $0.concurrency) })
+    }
 
     private var replyQueuePlan: ReplyQueuePlan? {
         let kind: ReplyQueuePlan.Kind

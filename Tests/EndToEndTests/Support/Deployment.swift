@@ -19,12 +19,22 @@ final class Deployment: Sendable {
         var webhookSecret = WebhookSecret.random()
         var confirmWindow = 256
         var concurrency = 200
+        var prefetch: Int?
         var highWaterBytes = 256 << 10
         var drainTimeout = Duration.seconds(20)
         var schedule: [Duration] = [.zero, .milliseconds(200), .milliseconds(200)]
         var replyExchange: String?
         var replyQueues: ReplyQueuePlan?
         var customerSource = JobRules.CustomerSource.job
+        var retry = RetryPolicy(firstWait: .milliseconds(100), jitter: 0)
+        var fairness = FairnessPolicy()
+        var parkAfter = Duration.seconds(60)
+        var totalTimeout = Duration.seconds(120)
+        var gatewayTimeout = Duration.seconds(5)
+        var cancelsWhenUnread = false
+        var heartbeat = Duration.seconds(5)
+        /// Where the worker finds the broker, if not at its own port.
+        var workerPort: Int?
     }
 
     static let models = ["gpt-4.1", "claude-sonnet-4-20250514", "gemini-2.5-flash", "deepseek-v3.2"]
@@ -44,7 +54,7 @@ final class Deployment: Sendable {
         }
         self.broker = broker
         var amqp = try AMQPConfiguration(url: try await onOwnThread { try broker.url })
-        amqp.heartbeat = .seconds(5)
+        amqp.heartbeat = settings.heartbeat
         amqp.reconnectMost = .milliseconds(500)
         self.amqp = amqp
         names = QueueNames(prefix: prefix)
@@ -55,8 +65,11 @@ final class Deployment: Sendable {
         var receiverOptions = settings.receiver
         receiverOptions.secrets = [secret]
         receiver = try await WebhookReceiver.start(receiverOptions)
+        var workerAMQP = amqp
+        if let port = settings.workerPort { workerAMQP.addresses[0].port = port }
         configuration = Self.configuration(
-            settings, amqp: amqp, prefix: prefix, gatewayPort: gateway.port, receiverURL: receiver.url, secret: secret)
+            settings, amqp: workerAMQP, prefix: prefix, gatewayPort: gateway.port, receiverURL: receiver.url,
+            secret: secret)
     }
 
     private static func configuration(
@@ -98,12 +111,14 @@ final class Deployment: Sendable {
                     name: "main",
                     endpoint: .init(
                         isSecure: false, host: "127.0.0.1", port: gatewayPort, path: "/v1/realtime/chat/completions"),
-                    apiKey: settings.apiKey, firstChunkTimeout: .seconds(5), idleTimeout: .seconds(5))
+                    apiKey: settings.apiKey, firstChunkTimeout: settings.gatewayTimeout,
+                    idleTimeout: settings.gatewayTimeout)
             ],
             webhooks: webhooks, publishers: 1, confirmWindow: settings.confirmWindow,
-            concurrency: settings.concurrency, prefetch: settings.concurrency * 2,
+            concurrency: settings.concurrency, prefetch: settings.prefetch ?? settings.concurrency * 2,
             highWaterBytes: settings.highWaterBytes, replyQueues: settings.replyQueues,
-            drainTimeout: settings.drainTimeout)
+            parkAfter: settings.parkAfter, totalTimeout: settings.totalTimeout, drainTimeout: settings.drainTimeout,
+            retry: settings.retry, fairness: settings.fairness, cancelsWhenUnread: settings.cancelsWhenUnread)
     }
 
     /// Starts a worker and waits until it is ready.
@@ -133,6 +148,38 @@ final class Deployment: Sendable {
                     mandatory: true)
                 guard outcome == .confirmed else { throw TestBroker.Failure(description: "not confirmed: \(outcome)") }
             }
+        }
+    }
+
+    /// Asks all workers to cancel a job, as a backend would.
+    /// - Parameter properties: in place of a body that names job and customer.
+    func cancel(_ job: String, customer: String = "acme", properties: MessageProperties? = nil) async throws {
+        let (amqp, exchange) = (amqp, names.intake)
+        let body = Array(#"{"id":"\#(job)","customer":"\#(customer)"}"#.utf8)
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "backend")
+            defer { session.close() }
+            let outcome = try session.publish(
+                exchange: exchange, routingKey: "cancel",
+                properties: properties ?? MessageProperties(isPersistent: true, type: "cancel"),
+                body: properties == nil ? body : [], mandatory: true)
+            guard outcome == .confirmed else { throw TestBroker.Failure(description: "not confirmed: \(outcome)") }
+        }
+    }
+
+    /// A queue that refuses whatever comes next.
+    func declareFullQueue(_ queue: String) async throws {
+        let amqp = amqp
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "customer")
+            defer { session.close() }
+            try session.declareQueue(
+                queue, durable: true,
+                arguments: [
+                    "x-max-length": .int(1), "x-overflow": .string("reject-publish"), "x-expires": .int(120_000),
+                ])
+            _ = try session.publish(routingKey: queue, body: [1])
+            _ = try session.publish(routingKey: queue, body: [2])
         }
     }
 
@@ -200,6 +247,13 @@ struct TestJob: Sendable {
         self.extra = extra
         properties = MessageProperties(
             contentType: "application/json", isPersistent: true, correlationID: "correlation-\(id)", messageID: id)
+    }
+
+    /// Without a webhook.
+    var quiet: TestJob {
+        var job = self
+        job.webhook = nil
+        return job
     }
 
     init(raw: [UInt8], properties: MessageProperties) {

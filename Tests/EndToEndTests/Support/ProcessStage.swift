@@ -6,7 +6,10 @@ import TestSupport
 final class ProcessStage: Sendable {
     let deployment: Deployment
     let files: WorkerFiles
-    private let workers = Mutex<[WorkerProcess]>([])
+    private let running = Mutex<[WorkerProcess]>([])
+
+    /// All that were started, also those that have ended.
+    var workers: [WorkerProcess] { running.withLock { $0 } }
 
     private init(_ deployment: Deployment, _ files: WorkerFiles) {
         self.deployment = deployment
@@ -36,10 +39,10 @@ final class ProcessStage: Sendable {
     }
 
     func startWorker(
-        watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:]
+        watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:], launcher: [String] = []
     ) throws -> WorkerProcess {
-        let worker = try WorkerProcess(files, watchdog: watchdog, environment: environment)
-        workers.withLock { $0.append(worker) }
+        let worker = try WorkerProcess(files, watchdog: watchdog, environment: environment, launcher: launcher)
+        running.withLock { $0.append(worker) }
         return worker
     }
 
@@ -68,7 +71,7 @@ final class ProcessStage: Sendable {
     }
 
     private func end() async throws {
-        for worker in workers.withLock({ $0 }) { await worker.kill() }
+        for worker in workers { await worker.kill() }
         // Nothing to do where it runs.
         try await broker("start")
         try await deployment.tearDown()

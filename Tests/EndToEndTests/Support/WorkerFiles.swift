@@ -15,11 +15,14 @@ final class WorkerFiles: Sendable {
         var prefix: String
         var receiverURL: String
         var drainTimeout = "20s"
+        var concurrency = 200
         var logLevel = "info"
         /// Lines for the sections `[broker]`, `[gateways.main]`, `[replies]`.
         var broker = ""
         var gateway = ""
         var replies = ""
+        /// Whole sections.
+        var more = ""
     }
 
     let folder: String
@@ -59,7 +62,7 @@ final class WorkerFiles: Sendable {
             \(settings.broker)
 
             [jobs]
-            concurrency = 200
+            concurrency = \(settings.concurrency)
 
             [replies]
             \(settings.replies)
@@ -73,6 +76,8 @@ final class WorkerFiles: Sendable {
             [profiles.general]
             model = "gpt-4.1"
             max_tokens = 500
+
+            \(settings.more)
 
             [limits]
             drain_timeout = "\(settings.drainTimeout)"

@@ -35,14 +35,20 @@ final class WorkerProcess: Sendable {
     /// Holds it open as long as the process is looked at.
     private let socket: NotifySocket
 
-    /// - Parameter watchdog: `WatchdogSec=`; the status line comes four times as often.
-    init(_ files: WorkerFiles, watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - watchdog: `WatchdogSec=`; the status line comes four times as often.
+    ///   - launcher: a command that becomes the one behind it.
+    init(
+        _ files: WorkerFiles, watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:],
+        launcher: [String] = []
+    ) throws {
         let path = "\(files.folder)/notify-\(UInt32.random(in: .min ... .max))"
         socket = try NotifySocket(path: path, log: log)
         var variables = ["NOTIFY_SOCKET": path].merging(environment) { $1 }
         if let watchdog { variables["WATCHDOG_USEC"] = "\(Int(watchdog / .microseconds(1)))" }
         process = try ChildProcess(
-            [ChatWorkerBinary.path, "run", "--config", files.configuration], environment: variables, log: log)
+            launcher + [ChatWorkerBinary.path, "run", "--config", files.configuration], environment: variables,
+            log: log)
     }
 
     /// Waits until it has told systemd so.

@@ -114,6 +114,9 @@ import Testing
         ("[replies]\nexchange = \"x\"\ndeclare = \"stream\"", "no use with replies.exchange"),
         ("[models.n]\nupstream = \"m\"", "the same model of the same gateway"),
         ("[limits]\ntotal_timeout = \"30s\"", "never comes"),
+        ("[limits]\ntotal_timeout = \"30s\"\n[retry]\nin_worker = \"30s\"", "no time left for a try"),
+        ("[fairness]\ncustomer_concurrency = 1001", "jobs.concurrency is 1000"),
+        ("[jobs]\nconcurrency = 5\n[fairness.customers.a]\nconcurrency = 6", "is never reached"),
         ("allow_http_hosts = [\"intern\"]", "in the clear"),
         ("allow_networks = [\"0.0.0.0/0\"]", "opens every address"),
     ])

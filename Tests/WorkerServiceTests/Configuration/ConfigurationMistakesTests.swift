@@ -103,7 +103,36 @@ import Testing
             ("4: models.m.input_price: ", "the other price")),
         Case(
             "[limits]\ntotal_timeout = \"30m\"",
-            ("2: limits.total_timeout: ", "must be under broker.consumer_timeout (30m)")),
+            (
+                "2: limits.total_timeout: ",
+                "limits.total_timeout (30m) and limits.park_after (5m) are 35m together, and a job may be held for that "
+                    + "long; it must be under broker.consumer_timeout (30m)"
+            )),
+        Case("[limits]\ntotal_timeout = \"25m\"", ("2: limits.total_timeout: ", "raise consumer_timeout here")),
+        Case("[limits]\npark_after = \"15m\"", ("2: limits.park_after: ", "are 30m together")),
+        Case(
+            "[limits]\ntotal_timeout = \"14m\"\npark_after = \"16m\"",
+            ("3: limits.park_after: ", "Shorten one of the two")),
+        Case(
+            "[limits]\ntotal_timeout = \"31m\"\npark_after = \"1s\"", ("2: limits.total_timeout: ", "(31m) and")),
+        Case("[broker]\nconsumer_timeout = \"20m\"", ("2: broker.consumer_timeout: ", "are 20m together")),
+        Case("[limits]\npark_after = \"0s\"", ("2: limits.park_after: ", "must be 1s to 1d, not 0s")),
+        Case("[replies]\ncancel_when_unread = \"yes\"", ("2: replies.cancel_when_unread: ", "true or false")),
+        Case(
+            "[fairness]\ncustomer_concurrency = -1",
+            ("2: fairness.customer_concurrency: ", "must be 0 to 60000, not -1")),
+        Case("[fairness]\nweight = 2", ("2: fairness.weight: ", "belongs into [fairness.customers.NAME]")),
+        Case(
+            "[fairness.customers.acme]\nweight = 0\nconcurrency = 1.5",
+            ("2: fairness.customers.acme.weight: ", "must be 1 to 1000, not 0"),
+            ("3: fairness.customers.acme.concurrency: ", "an integer")),
+        Case("[fairness.customers.acme]\nweight = 1001", ("2: fairness.customers.acme.weight: ", "not 1001")),
+        Case("[fairness.customers.\"a.b\"]", ("1: fairness.customers.\"a.b\": ", "a name here has")),
+        Case("[retry]\nretries = 21", ("2: retry.retries: ", "must be 0 to 20, not 21")),
+        Case("[retry]\nfirst_wait = 1", ("2: retry.first_wait: ", "has no unit")),
+        Case("[retry]\nin_worker = \"6m\"", ("2: retry.in_worker: ", "must be 0s to 5m, not 6m")),
+        Case("[retry]\nmax_wait = \"0s\"", ("2: retry.max_wait: ", "must be 1s to 7d, not 0s")),
+        Case("[retry]\nafter_first_token = \"restrat\"", ("2: retry.after_first_token: ", "did you mean `restart`")),
         Case("[webhooks]\nprefetch = 10", ("2: webhooks.prefetch: ", "under webhooks.concurrency (64)")),
         Case(
             "[webhooks]\nsecret_files = [\"s\"]\n[webhooks.endpoints.e]\nurl = \"http://example.com/\"",

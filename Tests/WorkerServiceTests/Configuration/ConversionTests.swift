@@ -2,6 +2,7 @@ import AMQP
 import ChatModel
 import Foundation
 import Gateway
+import JobRunner
 import Testing
 import Webhooks
 
@@ -222,5 +223,51 @@ import Webhooks
                     defaultQueue: "shop.reply.{customer}"))
         let silent = try WorkerConfiguration(parsing: "[replies]\ndefault_queue = \"\"")
         #expect(silent.jobRules.replies.defaultQueue == nil)
+    }
+
+    @Test func retryFairnessAndTimes() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [retry]
+                retries = 2
+                first_wait = "2s"
+                in_worker = "3s"
+                max_wait = "4m"
+                after_first_token = "restart"
+                [fairness]
+                customer_concurrency = 7
+                [fairness.customers.acme]
+                weight = 5
+                [fairness.customers.free]
+                concurrency = 0
+                [limits]
+                total_timeout = "1m"
+                park_after = "20s"
+                drain_timeout = "30s"
+                [replies]
+                cancel_when_unread = true
+                """)
+        let runner = try configuration.jobRunnerConfiguration(in: environment)
+        #expect(
+            runner.retry
+                == RetryPolicy(
+                    retries: 2, firstWait: .seconds(2), longestInWorker: .seconds(3), longestWait: .seconds(240),
+                    afterFirstToken: .restart))
+        #expect(
+            runner.fairness
+                == FairnessPolicy(
+                    customerConcurrency: 7, customers: ["acme": .init(weight: 5), "free": .init(concurrency: 0)]))
+        #expect(runner.totalTimeout == .seconds(60) && runner.parkAfter == .seconds(20))
+        #expect(runner.drainTimeout == .seconds(30) && runner.cancelsWhenUnread)
+    }
+
+    /// Without a word in the file it is as the job runner has it by itself.
+    @Test func retryAndFairnessDefaults() throws {
+        let runner = try WorkerConfiguration(parsing: "").jobRunnerConfiguration(in: environment)
+        let own = JobRunnerConfiguration(
+            broker: runner.broker, plan: runner.plan, rules: runner.rules, gateways: [], webhooks: runner.webhooks)
+        #expect(runner.retry == own.retry && runner.parkAfter == own.parkAfter)
+        #expect(runner.fairness == FairnessPolicy(customerConcurrency: 0) && own.fairness == FairnessPolicy())
+        #expect(runner.cancelsWhenUnread == own.cancelsWhenUnread && !own.cancelsWhenUnread)
     }
 }

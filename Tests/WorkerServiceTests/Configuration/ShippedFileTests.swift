@@ -41,7 +41,8 @@ import Testing
             if bare.hasPrefix("[") {
                 table = bare.dropFirst().prefix { $0 != "]" }.split(separator: ".").map(String.init)
                 let named = [
-                    ["gateways"], ["models"], ["profiles"], ["webhooks", "customers"], ["webhooks", "endpoints"],
+                    ["gateways"], ["models"], ["profiles"], ["fairness", "customers"], ["webhooks", "customers"],
+                    ["webhooks", "endpoints"],
                 ]
                 if let prefix = named.first(where: { table.starts(with: $0) && table.count > $0.count }) {
                     table = prefix + ["NAME"]

@@ -1,0 +1,62 @@
+import Glibc
+
+// The load of the benchmark, and its judge: enqueues jobs, reads their replies, and says what came, how late and what is
+// wrong. Also the limit that the worker is compared with. `scripts/bench` runs it.
+
+/// What the program was called with.
+struct Arguments {
+    private static let usage = """
+        usage: bench-load jobs PORT PREFIX JOBS TOKENS CUSTOMERS [--warm JOBS] [--webhook NAME] [--deaf] [--patience SECONDS]
+               bench-load limit-publish PORT MESSAGES
+        """
+
+    private var words = Array(CommandLine.arguments.dropFirst())
+
+    mutating func option(_ name: String) -> String? {
+        guard let place = words.firstIndex(of: name), place + 1 < words.count else { return nil }
+        defer { words.removeSubrange(place...(place + 1)) }
+        return words[place + 1]
+    }
+
+    mutating func flag(_ name: String) -> Bool {
+        guard let place = words.firstIndex(of: name) else { return false }
+        words.remove(at: place)
+        return true
+    }
+
+    mutating func word() -> String {
+        guard !words.isEmpty else { stop(Self.usage) }
+        return words.removeFirst()
+    }
+
+    mutating func number() -> Int {
+        guard let number = Int(word()) else { stop(Self.usage) }
+        return number
+    }
+
+    func refuse() -> Never { stop(Self.usage) }
+}
+
+/// At once: whoever waits for the line reads a pipe.
+func say(_ line: String) {
+    print(line)
+    fflush(nil)
+}
+
+func run() {
+    var arguments = Arguments()
+    switch arguments.word() {
+    case "limit-publish": say(PublishLimit(port: arguments.number(), messages: arguments.number()).run())
+    case "jobs":
+        let warm = arguments.option("--warm").flatMap { Int($0) } ?? 0
+        let patience = arguments.option("--patience").flatMap { Int($0) } ?? 30
+        let (webhook, isDeaf) = (arguments.option("--webhook"), arguments.flag("--deaf"))
+        let load = Load(
+            port: arguments.number(), prefix: arguments.word(), count: arguments.number(), tokens: arguments.number(),
+            customers: arguments.number(), warm: warm, webhook: webhook, patience: patience, deafCustomer: isDeaf)
+        say(load.run())
+    default: arguments.refuse()
+    }
+}
+
+run()

@@ -1,0 +1,1 @@
+../../../Sources/AMQP/ConfirmWindow.swift

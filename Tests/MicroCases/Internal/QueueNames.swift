@@ -1,0 +1,1 @@
+../../../Sources/JobRunner/Topology/QueueNames.swift

@@ -1,0 +1,1 @@
+../../../Sources/JobRunner/Topology/TopologyPlan.swift

@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+"""Runs the benchmark: broker, simulated gateway, worker and load generator as real processes on loopback.
+
+`scripts/bench` builds them and calls this. Prints a table, and writes everything measured as JSON.
+"""
+import argparse
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDER = os.path.join(ROOT, ".build", "bench")
+TICK = os.sysconf("SC_CLK_TCK")
+CLOSED = []
+
+
+def fail(text):
+    sys.exit(f"bench: {text}")
+
+
+# --- processes -------------------------------------------------------------------------------------------------
+
+def die_with_parent():
+    """In the child: the kernel ends it with this process, and it may open as many files as the machine allows."""
+    import ctypes
+    ctypes.CDLL("libc.so.6").prctl(1, signal.SIGKILL)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def start(command, **options):
+    process = subprocess.Popen(command, preexec_fn=die_with_parent, text=True, **options)
+    CLOSED.append(process)
+    return process
+
+
+def stop(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def processor(pid):
+    """User and system time of a process, in microseconds."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1_000_000 // TICK
+
+
+def memory(pid, key="VmRSS"):
+    """In bytes."""
+    with open(f"/proc/{pid}/status") as file:
+        for line in file:
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def reset_peak(pid):
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")
+
+
+class Broker:
+    """A private RabbitMQ, see scripts/broker."""
+
+    def __init__(self):
+        self.environment = dict(os.environ, CHAT_WORKER_BROKER_DIR=os.path.join(FOLDER, "broker"))
+        self.run("wipe")
+        self.run("start")
+        self.port = int(self.run("url").rsplit(":", 1)[1].split("/")[0])
+        self.pid = int(self.run("pid"))
+        self.run("ctl", "set_vm_memory_high_watermark", "absolute", "6GB")
+
+    def run(self, *arguments):
+        done = subprocess.run(
+            [os.path.join(ROOT, "scripts", "broker"), *arguments], env=self.environment, capture_output=True, text=True,
+            check=False)
+        if done.returncode != 0:
+            fail(f"scripts/broker {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+
+class Instructions:
+    """Counts a process's instructions with perf; `None` where this machine cannot."""
+
+    def __init__(self, pid):
+        self.process = None
+        if shutil.which("perf"):
+            self.process = subprocess.Popen(
+                ["perf", "stat", "-x", ",", "-e", "instructions", "-p", str(pid)], stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+
+    def end(self):
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGINT)
+        for line in self.process.communicate()[1].splitlines():
+            value = line.split(",")[0]
+            if "instructions" in line and value.isdigit():
+                return int(value)
+        return None
+
+
+# --- what is measured ------------------------------------------------------------------------------------------
+
+class Gateway:
+    def __init__(self, bench, rate, host="127.0.0.1", tls=None):
+        command = [bench.worker, "simulate", "gateway", "--host", host, "--timestamps", "--json", "--rate", str(rate),
+                   "--tokens", "1000000"]
+        if tls:
+            command += ["--cert", tls[0], "--key", tls[1]]
+        self.process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.url = json.loads(self.process.stdout.readline())["url"]
+
+
+class Worker:
+    """`chat-worker run` with a configuration of its own, started as systemd would."""
+
+    def __init__(self, bench, name, urls, concurrency, prefix="chat", extra="", webhook=None):
+        self.bench = bench
+        self.folder = os.path.join(FOLDER, name)
+        os.makedirs(self.folder, exist_ok=True)
+        for file, text in (("key", "sk-bench"), ("secret", "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")):
+            with open(os.path.join(self.folder, file), "w") as out:
+                out.write(text)
+            os.chmod(out.name, 0o600)
+        endpoint = f'[webhooks.endpoints.sink]\nurl = "{webhook}"\n' if webhook else ""
+        gateways = "".join(
+            f'[gateways.g{index}]\nurl = "{url}"\nkey_file = "{self.folder}/key"\nmax_idle = 10000\n'
+            f'first_chunk_timeout = "5m"\nidle_timeout = "5m"\n{self.bench.gateway_extra}' for index, url in enumerate(urls))
+        factor = max(1, min(2, 65_535 // concurrency))
+        with open(os.path.join(self.folder, "worker.conf"), "w") as out:
+            out.write(f"""[broker]
+url = "amqp://127.0.0.1:{bench.broker.port}"
+prefix = "{prefix}"
+[jobs]
+concurrency = {concurrency}
+prefetch_factor = {factor}
+{extra}
+{gateways}
+[models.bench]
+gateway = "g0"
+[webhooks]
+allow_networks = ["127.0.0.0/8"]
+allow_http_hosts = ["127.0.0.1"]
+secret_files = ["{self.folder}/secret"]
+{endpoint}
+[worker]
+log_level = "error"
+""")
+        path = os.path.join(self.folder, "notify")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(path)
+        self.notify.settimeout(60)
+        self.log = open(os.path.join(self.folder, "log"), "w")
+        began = time.monotonic()
+        self.process = start(
+            [bench.worker, "run", "--config", out.name], env={"NOTIFY_SOCKET": path, "PATH": "/usr/bin"},
+            stdout=self.log, stderr=self.log)
+        while b"READY=1" not in self.notify.recv(4096):
+            pass
+        self.ready_after = time.monotonic() - began
+        self.pid = self.process.pid
+
+    def end(self):
+        stop(self.process)
+        self.notify.close()
+        self.log.close()
+
+
+class Window:
+    """Processor time, memory and instructions of the worker, the broker and the gateways between two moments."""
+
+    def __init__(self, workers, broker, gateways):
+        self.workers, self.broker, self.gateways = workers, broker, gateways
+        for worker in workers:
+            reset_peak(worker.pid)
+        self.rss = sum(memory(worker.pid) for worker in workers)
+        self.before = self.times()
+        self.instructions = [Instructions(worker.pid) for worker in workers]
+
+    def times(self):
+        return (
+            sum(processor(worker.pid) for worker in self.workers), processor(self.broker.pid),
+            sum(processor(gateway.process.pid) for gateway in self.gateways))
+
+    def end(self):
+        after = self.times()
+        counts = [count.end() for count in self.instructions]
+        return {
+            "worker_cpu_us": after[0] - self.before[0], "broker_cpu_us": after[1] - self.before[1],
+            "gateway_cpu_us": after[2] - self.before[2],
+            "instructions": None if None in counts else sum(counts), "rss_before": self.rss,
+            "peak_rss": sum(memory(worker.pid, "VmHWM") for worker in self.workers),
+        }
+
+
+class Bench:
+    def __init__(self, quick):
+        self.worker = os.path.join(ROOT, ".build", "release", "chat-worker")
+        self.load = os.path.join(ROOT, "Benchmarks", ".build", "release", "bench-load")
+        self.quick = quick
+        self.gateway_extra = ""
+        self.broker = Broker()
+        self.limit = None
+
+    def measure_limits(self):
+        done = subprocess.run(
+            [self.load, "limit-publish", str(self.broker.port), "50000" if self.quick else "200000"], capture_output=True,
+            text=True, check=True)
+        self.limit = json.loads(done.stdout)
+
+    def jobs(self, name, jobs, tokens, rate, *, customers=8, concurrency=None, warm=None, webhook=None, deaf=False,
+             extra="", patience=60, during=None):
+        """One scenario: `jobs` at once, each an answer of `tokens` at `rate` tokens a second (0: as fast as it goes)."""
+        gateway = Gateway(self, rate)
+        worker = Worker(self, name, [gateway.url], concurrency or jobs, extra=extra, webhook=webhook)
+        try:
+            command = [self.load, "jobs", str(self.broker.port), "chat", str(jobs), str(tokens), str(customers),
+                       "--warm", str(jobs if warm is None else warm), "--patience", str(patience)]
+            command += ["--webhook", "sink"] if webhook else []
+            command += ["--deaf"] if deaf else []
+            load = start(command, stdout=subprocess.PIPE)
+            if not load.stdout.readline():
+                fail(f"{name}: the load generator ended with {load.wait()}")
+            window = Window([worker], self.broker, [gateway])
+            if during:
+                during(worker)
+            line = load.stdout.readline()
+            result = window.end()
+            if not line:
+                fail(f"{name}: the load generator ended with {load.wait()}")
+            result.update(json.loads(line))
+            result["streams"] = concurrency or jobs
+            if webhook:
+                result["webhooks"] = True
+            return result
+        finally:
+            worker.end()
+            stop(gateway.process)
+
+    # --- scenarios ---------------------------------------------------------------------------------------------
+
+    def trickle(self):
+        return self.jobs("trickle", 50, 100 if self.quick else 600, 30)
+
+    def burst(self):
+        return self.jobs("burst", 200 if self.quick else 2000, 60 if self.quick else 200, 20,
+                         concurrency=100 if self.quick else 1000, warm=100 if self.quick else 1000)
+
+    def firehose(self):
+        return self.jobs("firehose", 400 if self.quick else 2000, 200, 0, concurrency=200, warm=200)
+
+    def many(self):
+        return self.jobs("many", 1000 if self.quick else 10_000, 10 if self.quick else 20, 0.5, warm=0, customers=16)
+
+    def short(self):
+        sink = start([self.worker, "simulate", "webhook", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        url = json.loads(sink.stdout.readline())["url"]
+        drain = subprocess.Popen(["cat"], stdin=sink.stdout, stdout=subprocess.DEVNULL)
+        try:
+            return self.jobs("short", 2000 if self.quick else 20_000, 5, 0, concurrency=500, warm=500, webhook=url)
+        finally:
+            stop(sink)
+            stop(drain)
+
+    def blocked(self):
+        def alarm(worker):
+            time.sleep(1)
+            self.broker.run("ctl", "set_vm_memory_high_watermark", "absolute", "1")
+            time.sleep(3 if self.quick else 10)
+            self.broker.run("ctl", "set_vm_memory_high_watermark", "absolute", "6GB")
+        return self.jobs("blocked", 100, 500 if self.quick else 2000, 200, during=alarm,
+                         extra='[replies]\nhigh_water_bytes = "64KiB"')
+
+    def slow_reader(self):
+        # A queue of its own, the ninth: it is declared with a limit.
+        return self.jobs("slow-reader", 200, 100 if self.quick else 400, 50, customers=9, deaf=True)
+
+    def ready(self):
+        times = []
+        for _ in range(5):
+            worker = Worker(self, "start", ["ws://127.0.0.1:1"], 10)
+            times.append(worker.ready_after * 1000)
+            worker.end()
+        return {"ready_ms": sorted(times)[2], "binary_bytes": os.path.getsize(self.worker), "good": True}
+
+
+# --- the table -------------------------------------------------------------------------------------------------
+
+def figures(name, result, limit):
+    """What the table shows of a scenario, and which bars it meets."""
+    if name == "start":
+        return {"ready ms": round(result["ready_ms"], 1), "binary MB": round(result["binary_bytes"] / 1e6, 1)}
+    tokens = max(1, result["tokens"])
+    seconds = result["seconds"]
+    row = {
+        "s": round(seconds, 2), "tokens/s": round(tokens / seconds), "jobs/s": round(result["ended"] / seconds),
+        "messages/s": round(result["messages"] / seconds), "p50 ms": result["latency_ms"]["p50"],
+        "p99 ms": result["latency_ms"]["p99"], "p99.9 ms": result["latency_ms"]["p999"],
+        "first p50": result["first_token_ms"]["p50"], "us/token": round(result["worker_cpu_us"] / tokens, 2),
+        "instr/token": round(result["instructions"] / tokens) if result["instructions"] else None,
+        "x limit": round(result["worker_cpu_us"] / result["messages"] / limit["cpu_us_per_message"], 2),
+        "peak MB": round(result["peak_rss"] / 1e6, 1),
+        "KB/stream": round((result["peak_rss"] - result["rss_before"]) / result["streams"] / 1e3, 1),
+        "broker us/token": round(result["broker_cpu_us"] / tokens, 1),
+        "good": result["good"],
+    }
+    return row
+
+
+BARS = {
+    "trickle": {"us/token": 18, "p50 ms": 0.25, "p99 ms": 1},
+    "burst": {"us/token": 8, "p50 ms": 0.7, "p99 ms": 8},
+    "firehose": {"us/token": 1.5, "tokens/s": -350_000},
+    "many": {"us/token": 25, "KB/stream": 10},
+    "short": {"jobs/s": -2000},
+    "start": {"ready ms": 150, "binary MB": 40},
+}
+
+
+def show(rows):
+    columns = ["s", "tokens/s", "jobs/s", "messages/s", "p50 ms", "p99 ms", "p99.9 ms", "first p50", "us/token",
+               "instr/token", "x limit", "peak MB", "KB/stream", "broker us/token"]
+    widths = [max(len(column), 8) for column in columns]
+    print(f"{'scenario':12}" + "".join(f" {column:>{width}}" for column, width in zip(columns, widths)))
+    for name, row in rows.items():
+        if name == "start":
+            continue
+        cells = ("-" if row.get(column) is None else str(row[column]) for column in columns)
+        print(f"{name:12}" + "".join(f" {cell:>{width}}" for cell, width in zip(cells, widths))
+              + ("" if row["good"] else "  WRONG: see the JSON"))
+    if "start" in rows:
+        print(f"start: READY after {rows['start']['ready ms']} ms, binary {rows['start']['binary MB']} MB")
+    for name, row in rows.items():
+        for column, bar in BARS.get(name, {}).items():
+            value = row.get(column)
+            if value is not None and (value < -bar if bar < 0 else value > bar):
+                print(f"missed: {name} {column} {value}, the bar is {abs(bar)}")
+
+
+def main():
+    names = ["trickle", "burst", "firehose", "many", "short", "blocked", "slow-reader", "start"]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
+    parser.add_argument("scenarios", nargs="*", help=", ".join(names), metavar="SCENARIO")
+    parser.add_argument("--quick", action="store_true", help="smaller, to see whether it works")
+    parser.add_argument("--json", default=os.path.join(FOLDER, "bench.json"), metavar="FILE")
+    options = parser.parse_args()
+    for name in options.scenarios:
+        if name not in names:
+            parser.error(f"{name}: there are {', '.join(names)}")
+    os.makedirs(FOLDER, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    bench = None
+    rows, results = {}, {}
+    try:
+        bench = Bench(options.quick)
+        bench.measure_limits()
+        print(f"limit: bare librabbitmq publishes {bench.limit['messages_per_s']} messages/s with confirms, "
+              f"{bench.limit['cpu_us_per_message']:.2f} us of processor each")
+        for name in options.scenarios or names:
+            run = bench.ready if name == "start" else getattr(bench, name.replace("-", "_"))
+            results[name] = run()
+            rows[name] = figures(name, results[name], bench.limit)
+            print(f"# {name}: {json.dumps(rows[name])}", file=sys.stderr)
+    finally:
+        for process in CLOSED:
+            if process.poll() is None:
+                process.kill()
+        if bench:
+            bench.broker.run("wipe")
+    show(rows)
+    with open(options.json, "w") as file:
+        json.dump({"limit": bench.limit, "scenarios": results, "table": rows}, file, indent=1)
+    wrong = [name for name, row in rows.items() if not row.get("good", True)]
+    if wrong:
+        fail(f"tokens were lost, doubled, out of place or damaged in: {', '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    main()
