@@ -19,6 +19,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 // The layers: a target may depend only on those above it in this list.
@@ -42,10 +43,11 @@ let layers: [Target] = [
     .target(
         name: "WorkerService",
         dependencies: [
-            "ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", lifecycle, logging, nioCore, nioPosix,
+            "ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", lifecycle, signals, logging, nioCore, nioPosix,
             .product(name: "TOMLKit", package: "TOMLKit"),
         ],
-        swiftSettings: strict),
+        // What TOMLKit imports stays its own: `Foundation` would bring 30 MB of ICU into the program.
+        swiftSettings: strict + [.enableUpcomingFeature("MemberImportVisibility")]),
     .target(
         name: "GatewaySimulator",
         dependencies: [

@@ -5,11 +5,17 @@ import PackageDescription
 let package = Package(
     name: "Benchmarks",
     platforms: [.macOS(.v15)],
-    dependencies: [.package(name: "chat-worker", path: "..")],
+    dependencies: [
+        .package(name: "chat-worker", path: ".."),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
     targets: [
         .systemLibrary(
             name: "LibRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
-        .executableTarget(name: "bench-load", dependencies: ["LibRabbitMQ"], path: "Sources/BenchLoad"),
+        .systemLibrary(name: "Epoll"),
+        .executableTarget(
+            name: "bench-load", dependencies: ["LibRabbitMQ", "Epoll", .product(name: "Crypto", package: "swift-crypto")],
+            path: "Sources/BenchLoad"),
         .systemLibrary(name: "SimdJSONLibrary", pkgConfig: "simdjson", providers: [.apt(["libsimdjson-dev"])]),
         .target(
             name: "CSimdJSON", dependencies: ["SimdJSONLibrary"], cxxSettings: [.unsafeFlags(["-O3"])],

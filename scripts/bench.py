@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -115,11 +116,13 @@ class Instructions:
 # --- what is measured ------------------------------------------------------------------------------------------
 
 class Gateway:
+    """A cheap one over plain sockets; through TLS, where the rate is low, the simulator."""
+
     def __init__(self, bench, rate, host="127.0.0.1", tls=None):
-        command = [bench.worker, "simulate", "gateway", "--host", host, "--timestamps", "--json", "--rate", str(rate),
-                   "--tokens", "1000000"]
+        command = [bench.load, "gateway", host, str(rate)]
         if tls:
-            command += ["--cert", tls[0], "--key", tls[1]]
+            command = [bench.worker, "simulate", "gateway", "--host", host, "--timestamps", "--json", "--rate", str(rate),
+                       "--tokens", "1000000", "--certificate", tls[0], "--key", tls[1]]
         self.process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.url = json.loads(self.process.stdout.readline())["url"]
 
@@ -127,7 +130,7 @@ class Gateway:
 class Worker:
     """`chat-worker run` with a configuration of its own, started as systemd would."""
 
-    def __init__(self, bench, name, urls, concurrency, prefix="chat", extra="", webhook=None):
+    def __init__(self, bench, name, urls, concurrency, prefix="chat", extra="", webhook=None, gateway_extra=""):
         self.bench = bench
         self.folder = os.path.join(FOLDER, name)
         os.makedirs(self.folder, exist_ok=True)
@@ -138,7 +141,7 @@ class Worker:
         endpoint = f'[webhooks.endpoints.sink]\nurl = "{webhook}"\n' if webhook else ""
         gateways = "".join(
             f'[gateways.g{index}]\nurl = "{url}"\nkey_file = "{self.folder}/key"\nmax_idle = 10000\n'
-            f'first_chunk_timeout = "5m"\nidle_timeout = "5m"\n{self.bench.gateway_extra}' for index, url in enumerate(urls))
+            f'first_chunk_timeout = "5m"\nidle_timeout = "5m"\n{gateway_extra}' for index, url in enumerate(urls))
         factor = max(1, min(2, 65_535 // concurrency))
         with open(os.path.join(self.folder, "worker.conf"), "w") as out:
             out.write(f"""[broker]
@@ -213,7 +216,6 @@ class Bench:
         self.worker = os.path.join(ROOT, ".build", "release", "chat-worker")
         self.load = os.path.join(ROOT, "Benchmarks", ".build", "release", "bench-load")
         self.quick = quick
-        self.gateway_extra = ""
         self.broker = Broker()
         self.limit = None
 
@@ -222,12 +224,25 @@ class Bench:
             [self.load, "limit-publish", str(self.broker.port), "50000" if self.quick else "200000"], capture_output=True,
             text=True, check=True)
         self.limit = json.loads(done.stdout)
+        gateway = Gateway(self, 0)
+        done = subprocess.run(
+            [self.load, "limit-read", gateway.url, "200", "200" if self.quick else "2000"], capture_output=True, text=True,
+            check=True)
+        stop(gateway.process)
+        reading = json.loads(done.stdout)
+        self.limit.update({"read_tokens_per_s": reading["tokens_per_s"], "read_cpu_us": reading["cpu_us_per_token"]})
 
     def jobs(self, name, jobs, tokens, rate, *, customers=8, concurrency=None, warm=None, webhook=None, deaf=False,
-             extra="", patience=60, during=None):
-        """One scenario: `jobs` at once, each an answer of `tokens` at `rate` tokens a second (0: as fast as it goes)."""
-        gateway = Gateway(self, rate)
-        worker = Worker(self, name, [gateway.url], concurrency or jobs, extra=extra, webhook=webhook)
+             extra="", patience=60, during=None, workers=1, tls=None, after=None):
+        """One scenario: `jobs` at once, each an answer of `tokens` at `rate` tokens a second (0: as fast as it goes).
+
+        Each of `workers` has a gateway of its own, on a loopback address of its own, and its part of the `concurrency`.
+        """
+        gateways = [Gateway(self, rate, f"127.0.0.{number + 1}", tls) for number in range(workers)]
+        members = [
+            Worker(self, f"{name}-{number}", [gateway.url], (concurrency or jobs) // workers, extra=extra, webhook=webhook,
+                   gateway_extra=f'ca_file = "{tls[0]}"\n' if tls else "")
+            for number, gateway in enumerate(gateways)]
         try:
             command = [self.load, "jobs", str(self.broker.port), "chat", str(jobs), str(tokens), str(customers),
                        "--warm", str(jobs if warm is None else warm), "--patience", str(patience)]
@@ -236,21 +251,23 @@ class Bench:
             load = start(command, stdout=subprocess.PIPE)
             if not load.stdout.readline():
                 fail(f"{name}: the load generator ended with {load.wait()}")
-            window = Window([worker], self.broker, [gateway])
+            window = Window(members, self.broker, gateways)
             if during:
-                during(worker)
+                during(members[0])
             line = load.stdout.readline()
             result = window.end()
             if not line:
                 fail(f"{name}: the load generator ended with {load.wait()}")
             result.update(json.loads(line))
             result["streams"] = concurrency or jobs
-            if webhook:
-                result["webhooks"] = True
+            if after:
+                after(result)
             return result
         finally:
-            worker.end()
-            stop(gateway.process)
+            for worker in members:
+                worker.end()
+            for gateway in gateways:
+                stop(gateway.process)
 
     # --- scenarios ---------------------------------------------------------------------------------------------
 
@@ -265,17 +282,42 @@ class Bench:
         return self.jobs("firehose", 400 if self.quick else 2000, 200, 0, concurrency=200, warm=200)
 
     def many(self):
-        return self.jobs("many", 1000 if self.quick else 10_000, 10 if self.quick else 20, 0.5, warm=0, customers=16)
+        return self.jobs("many", 1000 if self.quick else 10_000, 10 if self.quick else 40, 0.5, warm=0, customers=16)
+
+    def many_tls(self):
+        tls = [os.path.join(FOLDER, file) for file in ("gateway.pem", "gateway.key")]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+             "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-out", tls[0], "-keyout", tls[1]],
+            check=True, capture_output=True)
+        return self.jobs("many-tls", 500 if self.quick else 5000, 10 if self.quick else 20, 0.5, warm=0, customers=16,
+                         tls=tls)
+
+    def many_50k(self):
+        return self.jobs("many-50k", 2000 if self.quick else 50_000, 10 if self.quick else 40, 0.5, warm=0, customers=16,
+                         workers=4, patience=120)
 
     def short(self):
         sink = start([self.worker, "simulate", "webhook", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         url = json.loads(sink.stdout.readline())["url"]
-        drain = subprocess.Popen(["cat"], stdin=sink.stdout, stdout=subprocess.DEVNULL)
+        jobs, warm = 2000 if self.quick else 20_000, 500
+        arrived = []
+        reader = threading.Thread(target=lambda: arrived.extend(time.monotonic() for _ in sink.stdout), daemon=True)
+        reader.start()
+        began = []
+
+        def wait(result):
+            deadline = time.monotonic() + 120
+            while len(arrived) < jobs + warm and time.monotonic() < deadline:
+                time.sleep(0.05)
+            result["webhooks"] = len(arrived) - warm
+            result["webhooks_per_s"] = round(jobs / (arrived[-1] - began[0]))
+            result["good"] = result["good"] and len(arrived) >= jobs + warm
         try:
-            return self.jobs("short", 2000 if self.quick else 20_000, 5, 0, concurrency=500, warm=500, webhook=url)
+            return self.jobs("short", jobs, 5, 0, concurrency=500, warm=warm, webhook=url, after=wait,
+                             during=lambda _: began.append(time.monotonic()))
         finally:
             stop(sink)
-            stop(drain)
 
     def blocked(self):
         def alarm(worker):
@@ -313,10 +355,13 @@ def figures(name, result, limit):
         "p99 ms": result["latency_ms"]["p99"], "p99.9 ms": result["latency_ms"]["p999"],
         "first p50": result["first_token_ms"]["p50"], "us/token": round(result["worker_cpu_us"] / tokens, 2),
         "instr/token": round(result["instructions"] / tokens) if result["instructions"] else None,
-        "x limit": round(result["worker_cpu_us"] / result["messages"] / limit["cpu_us_per_message"], 2),
+        # What bare sockets and bare librabbitmq spend on the same tokens and messages.
+        "x limit": round(result["worker_cpu_us"] / (
+            tokens * limit["read_cpu_us"] + result["messages"] * limit["cpu_us_per_message"]), 2),
         "peak MB": round(result["peak_rss"] / 1e6, 1),
         "KB/stream": round((result["peak_rss"] - result["rss_before"]) / result["streams"] / 1e3, 1),
         "broker us/token": round(result["broker_cpu_us"] / tokens, 1),
+        "webhooks/s": result.get("webhooks_per_s"), "resets": result["resets"],
         "good": result["good"],
     }
     return row
@@ -327,6 +372,9 @@ BARS = {
     "burst": {"us/token": 8, "p50 ms": 0.7, "p99 ms": 8},
     "firehose": {"us/token": 1.5, "tokens/s": -350_000},
     "many": {"us/token": 25, "KB/stream": 10},
+    "many-tls": {"KB/stream": 40},
+    # 100 streams of at most 64 KiB that waits, as text and as the broker's message, and the worker itself.
+    "blocked": {"resets": 0, "peak MB": 64},
     "short": {"jobs/s": -2000},
     "start": {"ready ms": 150, "binary MB": 40},
 }
@@ -334,7 +382,9 @@ BARS = {
 
 def show(rows):
     columns = ["s", "tokens/s", "jobs/s", "messages/s", "p50 ms", "p99 ms", "p99.9 ms", "first p50", "us/token",
-               "instr/token", "x limit", "peak MB", "KB/stream", "broker us/token"]
+               "x limit", "peak MB", "KB/stream", "broker us/token", "webhooks/s"]
+    if any(row.get("instr/token") for row in rows.values()):
+        columns.insert(9, "instr/token")
     widths = [max(len(column), 8) for column in columns]
     print(f"{'scenario':12}" + "".join(f" {column:>{width}}" for column, width in zip(columns, widths)))
     for name, row in rows.items():
@@ -353,7 +403,7 @@ def show(rows):
 
 
 def main():
-    names = ["trickle", "burst", "firehose", "many", "short", "blocked", "slow-reader", "start"]
+    names = ["trickle", "burst", "firehose", "many", "many-tls", "many-50k", "short", "blocked", "slow-reader", "start"]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", help=", ".join(names), metavar="SCENARIO")
     parser.add_argument("--quick", action="store_true", help="smaller, to see whether it works")
@@ -370,7 +420,8 @@ def main():
         bench = Bench(options.quick)
         bench.measure_limits()
         print(f"limit: bare librabbitmq publishes {bench.limit['messages_per_s']} messages/s with confirms, "
-              f"{bench.limit['cpu_us_per_message']:.2f} us of processor each")
+              f"{bench.limit['cpu_us_per_message']:.2f} us of processor each; bare sockets read "
+              f"{bench.limit['read_tokens_per_s']} tokens/s, {bench.limit['read_cpu_us']:.2f} us each")
         for name in options.scenarios or names:
             run = bench.ready if name == "start" else getattr(bench, name.replace("-", "_"))
             results[name] = run()

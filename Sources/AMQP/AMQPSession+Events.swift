@@ -19,7 +19,7 @@ extension AMQPSession {
 
     /// The next event, or `nil` at the deadline (monotonic nanoseconds).
     func nextEvent(before deadline: UInt64) throws(AMQPError) -> BrokerEvent? {
-        let poller = ConnectionPoller(waker: waker)
+        let poller = ConnectionPoller(ownership: ownership)
         while true {
             link.enter()
             while let frame = try link.nextFrame() {
@@ -31,7 +31,7 @@ extension AMQPSession {
             let now = Monotonic.now()
             guard now < deadline else { return nil }
             poller.sleep(socket: link.fileDescriptor, limit: min(deadline - now, ConnectionPoller.tick))
-            _ = waker.awake()
+            _ = ownership.take()
         }
     }
 
@@ -49,7 +49,8 @@ extension AMQPSession {
         case .connectionClosed(let code, let text):
             link.confirmConnectionClose()
             throw AMQPError(.connectionClosed, text, replyCode: code)
-        case .got, .getEmpty, .returned, .acknowledged, .refused, .cancelConfirmed, .blocked, .unblocked:
+        case .got, .getEmpty, .returned, .acknowledged, .refused, .cancelConfirmed, .flowConfirmed, .blocked,
+            .unblocked:
             break
         }
     }

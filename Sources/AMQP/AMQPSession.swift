@@ -28,7 +28,7 @@ public final class AMQPSession {
 
     let link: BrokerLink
     /// Nobody wakes a session; the poller needs one all the same.
-    let waker = Waker()
+    let ownership = LoopOwnership()
     let timeout: Duration
     var assembler: FrameAssembler
     var inbox: [Delivery] = []

@@ -10,6 +10,8 @@ package enum BrokerEvent: Sendable, Equatable {
     case cancelled(consumerTag: String)
     /// The broker confirmed that a consumer has ended.
     case cancelConfirmed(consumerTag: String)
+    /// The answer to `BrokerLink.askForFlow`.
+    case flowConfirmed
     case channelClosed(replyCode: Int, replyText: String)
     case connectionClosed(replyCode: Int, replyText: String)
     case blocked(reason: String)

@@ -21,13 +21,18 @@ extension BrokerLink {
     /// As agreed with the broker, in nanoseconds.
     var heartbeat: UInt64 { UInt64(clamping: max(1, amqp_get_heartbeat(state))) &* 1_000_000_000 }
 
-    /// Speaks to the broker more often than the library would, for `DeliveryLease`; to be called at least as often.
-    func beat(now: UInt64) throws(AMQPError) {
-        guard now &- lastBeat >= heartbeat / DeliveryLease.beatsPerHeartbeat else { return }
-        lastBeat = now
+    /// Says that this side lives.
+    func sendHeartbeat() throws(AMQPError) {
         var frame = amqp_frame_t()
         frame.frame_type = UInt8(AMQP_FRAME_HEARTBEAT)
         try check(amqp_send_frame(state, &frame), "sending a heartbeat")
+    }
+
+    /// Asks the channel for what it does anyway, to send (AMQP 0-9-1, 1.7.2.3): it answers with an event, and so proves that
+    /// it has heard this side.
+    func askForFlow() throws(AMQPError) {
+        var method = amqp_channel_flow_t(active: 1)
+        try check(amqp_send_method(state, Self.channel, MethodID.channelFlow, &method), "channel.flow")
     }
 
     /// Frees what librabbitmq allocated for frames that were handled; without it memory grows.
@@ -83,6 +88,8 @@ extension BrokerLink {
             return .cancel(consumerTag: decoded.load(as: amqp_basic_cancel_t.self).consumer_tag.string)
         case MethodID.basicCancelOk:
             return .cancelOk(consumerTag: decoded.load(as: amqp_basic_cancel_ok_t.self).consumer_tag.string)
+        case MethodID.channelFlowOk:
+            return .flowOk
         case MethodID.channelClose:
             let close = decoded.load(as: amqp_channel_close_t.self)
             return .channelClose(replyCode: Int(close.reply_code), replyText: close.reply_text.string)

@@ -21,15 +21,17 @@ extension BrokerLink {
         return size
     }
 
-    /// Hands everything to the kernel. Where that takes no more it waits; the watchdog ends a wait that is too long.
+    /// Hands everything to the kernel. Where that takes no more it waits, if it may; the watchdog ends a wait that is too
+    /// long.
     func flush() throws(AMQPError) {
         while !output.isEmpty {
             let sent = output.withUnsafeBytes {
-                Glibc.send(fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                Glibc.send(fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
             }
             if sent >= 0 {
                 output.removeFirst(sent)
             } else if errno == EAGAIN {
+                guard mayWait else { return }
                 var descriptor = pollfd(fd: fileDescriptor, events: Int16(POLLOUT), revents: 0)
                 _ = poll(&descriptor, 1, Int32(ConnectionPoller.tick / 1_000_000))
             } else if errno != EINTR {

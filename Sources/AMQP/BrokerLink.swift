@@ -17,10 +17,10 @@ final class BrokerLink {
     /// The socket or the protocol state is broken: nothing may be sent any more.
     private var isBroken = false
     private var isChannelOpen = false
-    /// When `beat` spoke last; monotonic nanoseconds.
-    var lastBeat: UInt64 = 0
     /// Messages that are published and not yet handed to the kernel.
     var output = FrameBuffer()
+    /// Whether `flush` may wait for the kernel.
+    var mayWait = true
     /// Publishes where the socket speaks TLS.
     let library: LibraryPublisher?
 

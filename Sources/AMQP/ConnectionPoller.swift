@@ -1,11 +1,11 @@
 import Glibc
 
-/// Lets a connection thread sleep until its socket, its waker or its tick has something for it.
+/// Lets a connection thread sleep until its socket, another thread or its tick has something for it.
 struct ConnectionPoller {
     /// The most that a connection thread sleeps: heartbeats are sent and checked only inside librabbitmq's calls.
     static let tick: UInt64 = 250_000_000
 
-    let waker: Waker
+    let ownership: LoopOwnership
 
     /// What ended a sleep.
     enum Wake {
@@ -13,26 +13,31 @@ struct ConnectionPoller {
         /// The socket takes output, or is broken.
         case output
         /// Somebody woke the thread, and the socket has nothing.
-        case waker
+        case call
         case time
         /// A wake had come already: the socket was not looked at.
         case unknown
     }
 
     /// Sleeps until there is input (or, where asked, room for output), a wake, or `limit` nanoseconds are over.
+    /// `ownership.take()` comes after it, in any case.
+    /// - Parameter socket: -1 for none.
     @discardableResult
-    func sleep(socket: Int32, wantsOutput: Bool = false, limit: UInt64 = Self.tick) -> Wake {
-        guard waker.prepareToSleep() else { return .unknown }
+    func sleep(
+        socket: Int32, as rest: LoopOwnership.Rest = .own, wantsOutput: Bool = false, limit: UInt64 = Self.tick
+    ) -> Wake {
+        guard ownership.rest(rest) else { return .unknown }
         var descriptors = [2 of pollfd](repeating: pollfd())
-        descriptors[0] = pollfd(fd: waker.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        descriptors[0] = pollfd(fd: ownership.fileDescriptor, events: Int16(POLLIN), revents: 0)
         descriptors[1] = pollfd(fd: socket, events: Int16(wantsOutput ? POLLIN | POLLOUT : POLLIN), revents: 0)
         var span = descriptors.mutableSpan
         span.withUnsafeMutableBufferPointer { buffer in
             _ = poll(buffer.baseAddress, nfds_t(buffer.count), Self.milliseconds(limit))
         }
+        if descriptors[0].revents != 0 { ownership.drain() }
         if descriptors[1].revents & Int16(POLLIN) != 0 { return .input }
         if descriptors[1].revents != 0 { return .output }
-        return descriptors[0].revents != 0 ? .waker : .time
+        return descriptors[0].revents != 0 ? .call : .time
     }
 
     /// Sleeps without a socket, for a reconnect wait: until `isOver` says so, or `limit` nanoseconds are over.
@@ -42,7 +47,7 @@ struct ConnectionPoller {
             let now = Monotonic.now()
             guard now < end else { return }
             sleep(socket: -1, limit: end - now)
-            _ = waker.awake()
+            _ = ownership.take()
         }
     }
 

@@ -26,7 +26,7 @@ public final class ConsumerConnection: Sendable {
     /// Starts the thread, which connects in its own time. Throws only where the system has no thread or descriptor
     /// left.
     public func start() throws(AMQPError) {
-        try mailbox.waker.check()
+        try mailbox.ownership.check()
         let (mailbox, makeLoop) = (mailbox, makeLoop)
         try thread.start(name: "amqp-consumer") { makeLoop(mailbox).run() }
     }

@@ -23,6 +23,11 @@ final class ConsumerLoop {
     /// Of each stream, the offset of the next message to read.
     private var offsets: [String: Int64] = [:]
     private var isCancelling = false
+    /// When the broker was asked, where its answer has not come.
+    private var askedAt: UInt64?
+    private var lastBeat: UInt64 = 0
+    /// No question of late was answered.
+    private var isSilent = false
     private var settlements: [Settlement] = []
 
     init(
@@ -38,7 +43,7 @@ final class ConsumerLoop {
         self.maximumBodySize = maximumBodySize
         self.mailbox = mailbox
         self.logger = logger
-        poller = ConnectionPoller(waker: mailbox.waker)
+        poller = ConnectionPoller(ownership: mailbox.ownership)
     }
 
     func run() {
@@ -68,6 +73,7 @@ final class ConsumerLoop {
             return .seconds(3600)
         }
         let link: BrokerLink
+        let asked = Monotonic.now()
         do throws(AMQPError) {
             link = try open(configuration.addresses[index])
         } catch {
@@ -78,7 +84,7 @@ final class ConsumerLoop {
         }
         let opened = Monotonic.now()
         logger.info("amqp connected", metadata: ["amqp.role": "consumer", "amqp.address": "\(link.address.text)"])
-        lease.begin(generation: generation, heartbeat: link.heartbeat, now: opened)
+        lease.begin(generation: generation, heartbeat: link.heartbeat, now: asked)
         delegate.consumerOpened(generation: generation)
         defer {
             mailbox.pulse.rest()
@@ -120,6 +126,9 @@ final class ConsumerLoop {
         batcher = AckBatcher(generation: generation)
         consumers = [:]
         isCancelling = false
+        askedAt = nil
+        lastBeat = 0
+        isSilent = false
         try link.watched { () throws(AMQPError) in
             try link.declare(topology)
             for (index, consumption) in consumptions.enumerated() {
@@ -143,25 +152,13 @@ final class ConsumerLoop {
     /// Until somebody asks to close; throws when the connection is lost.
     private func serve(_ link: BrokerLink) throws(AMQPError) {
         var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
-        var hasInput = true
-        var isSilent = false
         while true {
             let now = Monotonic.now()
             mailbox.pulse.beat(now: now)
             link.enter(now: now)
-            try link.beat(now: now)
-            let (isDry, hasFrames) = try receive(link, &assembler)
-            hasInput = hasInput || hasFrames
-            // Only when all was read and no end was among it: what is old in the socket proves nothing.
-            if hasInput, isDry {
-                lease.renew(now: now)
-                if isSilent { delegate.consumerHeard(generation: generation) }
-                isSilent = false
-            } else if !isSilent, !lease.isValid(now: now) {
-                isSilent = true
-                delegate.consumerSilent(generation: generation)
-            }
-            hasInput = !isDry
+            try beat(link, now: now)
+            let isDry = try receive(link, &assembler)
+            if isSilent == lease.isValid(now: now) { turned() }
             try settle(link)
             try stopIfAsked(link)
             if mailbox.takeReread() {
@@ -174,22 +171,39 @@ final class ConsumerLoop {
             link.releaseBuffers()
             link.leave()
             if mustClose { return }
-            if isDry, !link.hasBufferedInput { hasInput = poller.sleep(socket: link.fileDescriptor) == .input }
-            _ = mailbox.waker.awake()
+            if isDry, !link.hasBufferedInput { poller.sleep(socket: link.fileDescriptor) }
+            _ = mailbox.ownership.take()
         }
     }
 
-    /// Handles what has come.
-    private func receive(
-        _ link: BrokerLink, _ assembler: inout FrameAssembler
-    ) throws(AMQPError) -> (isDry: Bool, hasFrames: Bool) {
-        for turn in 0..<Self.framesPerTurn {
-            guard let frame = try link.nextFrame() else { return (true, turn > 0) }
+    /// Speaks to the broker more often than the library would; see `DeliveryLease`.
+    private func beat(_ link: BrokerLink, now: UInt64) throws(AMQPError) {
+        guard now &- lastBeat >= link.heartbeat / DeliveryLease.questionsPerHeartbeat else { return }
+        lastBeat = now
+        guard askedAt == nil else { return try link.sendHeartbeat() }
+        askedAt = now
+        try link.askForFlow()
+    }
+
+    /// The lease has run out, or holds again.
+    private func turned() {
+        isSilent.toggle()
+        if isSilent {
+            delegate.consumerSilent(generation: generation)
+        } else {
+            delegate.consumerHeard(generation: generation)
+        }
+    }
+
+    /// Handles what has come. True where nothing is left for now.
+    private func receive(_ link: BrokerLink, _ assembler: inout FrameAssembler) throws(AMQPError) -> Bool {
+        for _ in 0..<Self.framesPerTurn {
+            guard let frame = try link.nextFrame() else { return true }
             let event = try assembler.consume(frame)
             link.releaseBuffers()
             if let event { try handle(event, link) }
         }
-        return (false, true)
+        return false
     }
 
     private func handle(_ event: BrokerEvent, _ link: BrokerLink) throws(AMQPError) {
@@ -225,6 +239,9 @@ final class ConsumerLoop {
         case .connectionClosed(let code, let text):
             link.confirmConnectionClose()
             throw AMQPError(.connectionClosed, text, replyCode: code)
+        case .flowConfirmed:
+            if let asked = askedAt { lease.renew(now: asked) }
+            askedAt = nil
         case .got, .getEmpty, .returned, .acknowledged, .refused, .blocked, .unblocked:
             break
         }

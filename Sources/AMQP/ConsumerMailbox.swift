@@ -12,7 +12,7 @@ final class ConsumerMailbox: Sendable {
         var mustReread = false
     }
 
-    let waker = Waker()
+    let ownership = LoopOwnership()
     let pulse = ThreadPulse()
     private let state = Mutex(State())
 
@@ -21,17 +21,17 @@ final class ConsumerMailbox: Sendable {
             state.settlements.append(settlement)
             return state.settlements.count == 1
         }
-        if isFirst { waker.wake() }
+        if isFirst { ownership.wake() }
     }
 
     func requestClose() {
         state.withLock { $0.mustClose = true }
-        waker.wake()
+        ownership.wake()
     }
 
     func requestReread() {
         state.withLock { $0.mustReread = true }
-        waker.wake()
+        ownership.wake()
     }
 
     func stopConsuming() async {
@@ -42,7 +42,7 @@ final class ConsumerMailbox: Sendable {
                 state.stopWaiters.append(continuation)
                 return false
             }
-            if isDone { continuation.resume() } else { waker.wake() }
+            if isDone { continuation.resume() } else { ownership.wake() }
         }
     }
 

@@ -4,13 +4,13 @@ internal import Synchronization
 ///
 /// A broker that has heard nothing from a client at two checks, which it makes once a heartbeat, closes the connection
 /// and gives the deliveries to somebody else (RabbitMQ's `rabbit_heartbeat`: between two and three heartbeats). On a
-/// half-open link the client cannot know. But it hears from a living broker at least once a heartbeat (the broker looks
-/// twice a heartbeat, and sends one where it has sent nothing since its last look). So a consumer speaks four times a
-/// heartbeat itself, and whoever has heard nothing for one and a quarter takes its deliveries as doubtful: half a
-/// heartbeat before the broker can give them away, and also when the process itself stood still.
+/// half-open link the client cannot know, and what it reads proves nothing: it may be old, above all after the process
+/// itself stood still. So a consumer asks its channel four times a heartbeat (`channel.flow`, which is answered at once),
+/// and an answer counts from the moment of its question. Whoever has no answer to a question of the last one and a quarter
+/// heartbeats takes its deliveries as doubtful: three quarters of a heartbeat before the broker can give them away.
 public final class DeliveryLease: Sendable {
-    /// How often a consumer speaks, in parts of a heartbeat.
-    static let beatsPerHeartbeat: UInt64 = 4
+    /// How often a consumer asks.
+    static let questionsPerHeartbeat: UInt64 = 4
 
     /// The connection whose deliveries it is about.
     private let current = Atomic<UInt64>(0)
@@ -41,14 +41,16 @@ public final class DeliveryLease: Sendable {
         return heard != 0 && (now < heard || now - heard < term.load(ordering: .relaxed))
     }
 
-    /// - Parameter heartbeat: as agreed with the broker; nanoseconds.
+    /// - Parameters:
+    ///   - heartbeat: as agreed with the broker; nanoseconds.
+    ///   - now: when the broker was asked for the connection.
     func begin(generation: UInt64, heartbeat: UInt64, now: UInt64) {
         current.store(generation, ordering: .releasing)
         term.store(heartbeat / 4 * 5, ordering: .relaxed)
         renew(now: now)
     }
 
-    /// The broker was heard, and what it said up to now was read.
+    /// The broker has answered what it was asked at this time.
     func renew(now: UInt64) { heard.store(max(1, now), ordering: .releasing) }
 
     func end() { heard.store(0, ordering: .releasing) }

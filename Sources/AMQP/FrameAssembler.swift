@@ -90,6 +90,7 @@ package struct FrameAssembler {
         case .refuse(let tag, let multiple): return .refused(tag: tag, multiple: multiple)
         case .cancel(let consumerTag): return .cancelled(consumerTag: consumerTag)
         case .cancelOk(let consumerTag): return .cancelConfirmed(consumerTag: consumerTag)
+        case .flowOk: return .flowConfirmed
         case .channelClose, .connectionClose, .blocked, .unblocked, .other: break
         }
         return nil

@@ -16,6 +16,7 @@ package enum IncomingMethod: Sendable, Equatable {
     case refuse(tag: UInt64, multiple: Bool)
     case cancel(consumerTag: String)
     case cancelOk(consumerTag: String)
+    case flowOk
     case channelClose(replyCode: Int, replyText: String)
     case connectionClose(replyCode: Int, replyText: String)
     case blocked(reason: String)

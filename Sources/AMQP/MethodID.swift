@@ -4,6 +4,8 @@ enum MethodID {
     static let connectionCloseOk: UInt32 = 0x000A_0033
     static let connectionBlocked: UInt32 = 0x000A_003C
     static let connectionUnblocked: UInt32 = 0x000A_003D
+    static let channelFlow: UInt32 = 0x0014_0014
+    static let channelFlowOk: UInt32 = 0x0014_0015
     static let channelClose: UInt32 = 0x0014_0028
     static let channelCloseOk: UInt32 = 0x0014_0029
     static let basicCancel: UInt32 = 0x003C_001E

@@ -1,4 +1,4 @@
-/// What a driver publishes through, within one call of `publisherReady`, on the connection's thread.
+/// What a driver publishes through, within one call of `publisherReady`, on that call's thread.
 public struct PublishChannel: ~Copyable {
     private let loop: PublisherLoop
 

@@ -26,14 +26,22 @@ public final class PublisherConnection: Sendable {
     /// Starts the thread, which connects in its own time. Throws only where the system has no thread or descriptor
     /// left.
     public func start() throws(AMQPError) {
-        try mailbox.waker.check()
+        try mailbox.ownership.check()
         let (mailbox, makeLoop) = (mailbox, makeLoop)
         try thread.start(name: "amqp-publisher") { makeLoop(mailbox).run() }
     }
 
-    /// There is something to publish: `publisherReady` will be called soon. From any thread; an atomic exchange,
+    /// There is something to publish: `publisherReady` will be called soon. From any thread; an atomic operation,
     /// and a system call only where the thread sleeps.
-    public func wake() { mailbox.waker.wake() }
+    public func wake() { mailbox.ownership.wake() }
+
+    /// There is something to publish: where the connection's thread sleeps and its socket is a plain one, `publisherReady`
+    /// is called here and now; else like `wake()`. From any thread that the driver may publish on; never waits for broker
+    /// or lock. Call it once for all that has gathered: each call is a packet of its own.
+    public func publish() {
+        guard mailbox.ownership.borrow() == .lent else { return }
+        mailbox.ownership.giveBack(wake: mailbox.loop?.publishBorrowed() ?? true)
+    }
 
     /// Whether its thread, while connected, has not gone round its loop for so long. From any thread; for a watchdog.
     public func isStuck(longerThan limit: Duration) -> Bool { mailbox.pulse.isStuck(longerThan: limit) }

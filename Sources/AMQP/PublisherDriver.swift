@@ -1,10 +1,13 @@
-/// Who feeds a publish connection. Every call comes on the connection's own thread and must not block.
+/// Who feeds a publish connection. Calls come one at a time and must not block: on the connection's own thread, and
+/// `publisherReady` (with the refusals it causes) on those that call `PublisherConnection.publish()` as well.
 public protocol PublisherDriver: AnyObject, Sendable {
     /// The connection is open and in confirm mode; nothing is outstanding.
     func publisherOpened(generation: UInt64)
     /// Asked after every wake, confirm and unblock while connected: publish what waits, until
     /// `channel.capacity` is 0 or nothing waits.
     func publisherReady(_ channel: borrowing PublishChannel)
+    /// Whether somebody waits for a confirm of what was published. Where nobody does, confirms may be read 20 ms late.
+    var awaitsConfirms: Bool { get }
     /// The broker took responsibility for a message that was published with `notify: true`.
     func publisherConfirmed(_ token: UInt64)
     /// The broker refused a message (any, also one published with `notify: false`).
@@ -18,4 +21,8 @@ public protocol PublisherDriver: AnyObject, Sendable {
     func publisherLost(error: AMQPError, unconfirmed: [UInt64])
     /// A connection attempt failed; the next one comes after `delay`.
     func publisherFailed(error: AMQPError, retryingAfter delay: Duration)
+}
+
+extension PublisherDriver {
+    public var awaitsConfirms: Bool { true }
 }

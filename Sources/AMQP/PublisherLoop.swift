@@ -3,9 +3,17 @@ import Logging
 
 /// The life of a publish connection's thread: connect, confirm mode, publish what the driver has while the window is
 /// open, tell it of confirms; again after a loss.
-final class PublisherLoop {
+///
+/// While the thread sleeps on a plain connection, another may borrow the loop and publish at once (`publishBorrowed`):
+/// that saves each lone token two switches between threads. Confirms that nobody waits for are read a little late, and so
+/// many at once.
+///
+/// Unchecked: whoever touches it has `mailbox.ownership`.
+final class PublisherLoop: @unchecked Sendable {
     /// Frames handled before the driver is asked again.
     private static let framesPerTurn = 1024
+    /// How late a confirm may be read that nobody waits for, in nanoseconds.
+    private static let lateRead: UInt64 = 20_000_000
 
     private let configuration: AMQPConfiguration
     private let driver: any PublisherDriver
@@ -24,6 +32,8 @@ final class PublisherLoop {
     private var roomPerPoll = 0
     private var publishedInBatch = 0
     private var isCorked = false
+    /// The thread sleeps on its socket, and so hears of a confirm at once.
+    private var isListening = true
     /// Tokens that were offered without capacity, to be refused when the driver has returned.
     private var offeredInVain: [UInt64] = []
     private var told: [UInt64] = []
@@ -38,10 +48,13 @@ final class PublisherLoop {
         self.role = role
         self.mailbox = mailbox
         self.logger = logger
-        poller = ConnectionPoller(waker: mailbox.waker)
+        poller = ConnectionPoller(ownership: mailbox.ownership)
     }
 
+    /// By the thread, once.
     func run() {
+        mailbox.loop = self
+        defer { mailbox.loop = nil }
         var backoff = ReconnectBackoff(
             first: configuration.reconnectFirst, most: configuration.reconnectMost,
             addressCount: configuration.addresses.count)
@@ -123,17 +136,24 @@ final class PublisherLoop {
         var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: 0, hardCap: 0)
         var mustAsk = true
         var mustRead = true
+        var lastRead: UInt64 = 0
+        var lastPublished: UInt64 = 0
         var nextTick = Monotonic.now() + ConnectionPoller.tick
         while true {
             let now = Monotonic.now()
             mailbox.pulse.beat(now: now)
             link.enter(now: now)
+            // What the kernel did not take from who borrowed the loop goes before anything else.
+            flush(link)
+            if let failure { throw failure }
             // Reading comes first: it notices a blocked or dead connection before anything is published to it. A socket that
             // `poll` has just found empty is not asked again.
             let (isDry, hasProgress) = mustRead ? try receive(link, &assembler) : (true, false)
+            if mustRead { lastRead = now }
             mustRead = true
             let deadline = mailbox.closeDeadline
-            if mustAsk || hasProgress || deadline != nil, !isBlocked { try offer(link) }
+            if mustAsk || hasProgress || deadline != nil, !isBlocked { offer(link) }
+            if let failure { throw failure }
             link.releaseBuffers()
             link.leave()
 
@@ -145,15 +165,31 @@ final class PublisherLoop {
             let wantsOutput = room <= 0 && !isBlocked && window.capacity > 0
             var isTick = now >= nextTick
             if isDry, !link.hasBufferedInput {
-                let wake = poller.sleep(socket: link.fileDescriptor, wantsOutput: wantsOutput, limit: limit)
+                // Where nothing was published since the last sleep there is nothing to gather confirms of.
+                isListening = wantsOutput || !mayReadLate || window.lastPublished == lastPublished
+                lastPublished = window.lastPublished
+                if !isListening { limit = min(limit, Self.lateRead) }
+                let wake = poller.sleep(
+                    socket: isListening ? link.fileDescriptor : -1, as: rest(link), wantsOutput: wantsOutput,
+                    limit: limit)
                 // Heartbeats are sent and checked in the library's reading.
-                mustRead = wake != .waker || isTick
-                isTick = isTick || wake == .time
+                mustRead = wake != .call || isTick || !isListening && now - lastRead >= Self.lateRead
+                isTick = isTick || wake == .time && isListening
             }
             // At each tick in any case: the driver may hold messages back for a while.
-            mustAsk = mailbox.waker.awake() || wantsOutput || isTick
+            mustAsk = mailbox.ownership.take() || wantsOutput || isTick
             if isTick { nextTick = now + ConnectionPoller.tick }
         }
+    }
+
+    private func rest(_ link: BrokerLink) -> LoopOwnership.Rest {
+        if capacity == 0 { return .full }
+        return link.library == nil ? .lendable : .own
+    }
+
+    /// Nobody waits for a confirm, and there is room for more without them.
+    private var mayReadLate: Bool {
+        !driver.awaitsConfirms && !isBlocked && window.outstanding <= window.size / 4 && mailbox.closeDeadline == nil
     }
 
     /// The driver published nothing although it could have.
@@ -222,15 +258,25 @@ final class PublisherLoop {
         case .connectionClosed(let code, let text):
             link.confirmConnectionClose()
             throw AMQPError(.connectionClosed, text, replyCode: code)
-        case .delivered, .got, .getEmpty, .cancelled, .cancelConfirmed:
+        case .delivered, .got, .getEmpty, .cancelled, .cancelConfirmed, .flowConfirmed:
             return false
         }
     }
 
     // MARK: Publishing
 
+    /// Publishes what the driver has, on the thread of who borrowed the loop. Never waits.
+    /// - Returns: whether the loop's own thread has to go on.
+    func publishBorrowed() -> Bool {
+        guard let link, failure == nil else { return true }
+        link.mayWait = false
+        offer(link)
+        link.mayWait = true
+        return failure != nil || !link.output.isEmpty || capacity == 0 || !isListening && !mayReadLate
+    }
+
     /// Asks the driver for what it has.
-    private func offer(_ link: BrokerLink) throws(AMQPError) {
+    private func offer(_ link: BrokerLink) {
         publishedInBatch = 0
         if room <= 0 { renewRoom(link) }
         if capacity > 0 {
@@ -246,7 +292,6 @@ final class PublisherLoop {
             offeredInVain = []
             for token in tokens { driver.publisherRejected(token) }
         }
-        if let failure { throw failure }
     }
 
     private func renewRoom(_ link: BrokerLink) {

@@ -2,8 +2,10 @@ import Synchronization
 
 /// What other threads ask of a publish connection's thread.
 final class PublisherMailbox: Sendable {
-    let waker = Waker()
+    let ownership = LoopOwnership()
     let pulse = ThreadPulse()
+    /// Of the connection, while its thread runs; for who has `ownership`.
+    nonisolated(unsafe) var loop: PublisherLoop?
     /// Monotonic nanoseconds until which to wait for confirms; 0 while nobody asked to close.
     private let deadline = Atomic<UInt64>(0)
 
@@ -17,7 +19,7 @@ final class PublisherMailbox: Sendable {
             if exchanged { break }
             current = original
         }
-        waker.wake()
+        ownership.wake()
     }
 
     /// `nil` while nobody asked to close.

@@ -1,3 +1,7 @@
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
 /// Tells whose answer a chunk belongs to, on a connection that carries one request after another.
 ///
 /// Pure. A chunk is judged by its top-level `id`: that of an earlier answer is late and must not be passed on; one that
@@ -38,7 +42,7 @@ struct AnswerIdentity {
             return isSubstantial ? .mixed : .late
         }
         if !current.isEmpty {
-            if current.count == id.count, current.elementsEqual(id) { return .own }
+            if isCurrent(id) { return .own }
             return earlier.contains(Self.hash(id)) ? .late : .mixed
         }
         if !earlier.isEmpty, earlier.contains(Self.hash(id)) { return .late }
@@ -69,6 +73,13 @@ struct AnswerIdentity {
         isReused = true
         awaitsDone = !sawDone
         return isSafe
+    }
+
+    private func isCurrent(_ id: UnsafeRawBufferPointer) -> Bool {
+        guard let address = id.baseAddress, current.count == id.count else { return false }
+        return current.withUnsafeBytes { current in
+            current.baseAddress.map { memcmp($0, address, id.count) == 0 } ?? false
+        }
     }
 
     private static func hash(_ id: UnsafeRawBufferPointer) -> UInt64 {

@@ -20,6 +20,7 @@ public final class GatewayClient: Sendable {
     /// - Throws: `GatewayConfigurationError` where a value cannot be sent safely, `NIOSSLError` where the CA file cannot
     ///   be read.
     public init(configuration: GatewayConfiguration, logger: Logger) throws {
+        GatewayUpgradeHandler.prepare()
         try GatewayConfigurationError.check(configuration)
         self.configuration = configuration
         self.logger = logger

@@ -43,6 +43,11 @@ final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandle
             HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
     }
 
+    /// Makes the decoder's generic types known to Swift's runtime, before several event loops need them at the same moment:
+    /// 6.3.1 has crashed there, in a class whose superclass the other thread was still setting up
+    /// (`swift_conformsToProtocolMaybeInstantiateSuperclasses`).
+    static func prepare() { _ = String(describing: ByteToMessageHandler<HTTPResponseDecoder>.self) }
+
     /// Puts the handler and the HTTP coders at the end of a connected channel's pipeline.
     static func install(
         on channel: any Channel, connection: GatewayConnection, request: UpgradeRequest,

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -44,6 +45,73 @@ import Testing
                 break
             }
         }
+        try fixture.session.deleteQueue(queue)
+    }
+
+    /// While the connection's thread sleeps, who has a message publishes it himself.
+    @Test func publishedByTheCaller() async throws {
+        let queue = uniqueName("caller")
+        try fixture.session.declareQueue(queue, durable: true)
+        let (connection, recorder) = try fixture.publisher()
+        try await recorder.saw(.opened(1))
+        let message = try template(queue)
+        for number in 0..<100 {
+            let caller = try await onOwnThread {
+                // Its thread may be busy with the confirm of the message before.
+                Thread.sleep(forTimeInterval: 0.01)
+                recorder.offer([.init(template: message, body: [1], token: UInt64(number))])
+                connection.publish()
+                return pthread_self()
+            }
+            try await recorder.saw(.confirmed(UInt64(number)))
+            if recorder.threads.withLock({ $0.contains(caller) }) { break }
+        }
+        await connection.close(deadline: .seconds(5))
+        #expect(recorder.threads.withLock(\.count) > 1)
+        try fixture.session.deleteQueue(queue)
+    }
+
+    /// Many publish beside each other and beside the connection's own thread: each message once, each thread's in order,
+    /// and every confirm is told, whether somebody waits for it or not.
+    @Test(arguments: [(1000, true), (1000, false), (8, true), (8, false)])
+    func publishedByManyThreads(window: Int, awaitsConfirms: Bool) async throws {
+        let queue = uniqueName("threads")
+        try fixture.session.declareQueue(queue, durable: true)
+        let (connection, recorder) = try fixture.publisher(window: window, awaitsConfirms: awaitsConfirms)
+        try await recorder.saw(.opened(1))
+        let (threads, count) = (4, 500)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for thread in 0..<threads {
+                let message = try template(queue)
+                group.addTask {
+                    try await onOwnThread {
+                        for number in 0..<count {
+                            recorder.offer([
+                                .init(
+                                    template: message, body: Array("\(thread) \(number)".utf8),
+                                    token: UInt64(thread * count + number))
+                            ])
+                            connection.publish()
+                            if number.isMultiple(of: 50) { Thread.sleep(forTimeInterval: 0.01) }
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await recorder.log.wait("\(threads * count) confirms") { events in
+            events.count { if case .confirmed = $0 { true } else { false } } == threads * count
+        }
+        await connection.close(deadline: .seconds(5))
+        try fixture.session.consume(queue, noAck: true)
+        var next = [Int](repeating: 0, count: threads)
+        for _ in 0..<(threads * count) {
+            let delivery = try #require(try fixture.session.receive(timeout: .seconds(5)))
+            let words = String(decoding: delivery.body, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+            #expect(words[1] == next[words[0]])
+            next[words[0]] += 1
+        }
+        #expect(next == [Int](repeating: count, count: threads))
         try fixture.session.deleteQueue(queue)
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Synchronization
 import TestSupport
@@ -75,13 +76,20 @@ final class PublisherRecorder: PublisherDriver {
     }
 
     let log = EventLog<Event>()
+    let awaitsConfirms: Bool
     private let waiting = Mutex<ArraySlice<Message>>([])
+
+    init(awaitsConfirms: Bool = true) { self.awaitsConfirms = awaitsConfirms }
 
     func offer(_ messages: [Message]) { waiting.withLock { $0.append(contentsOf: messages) } }
 
     var isEmpty: Bool { waiting.withLock(\.isEmpty) }
 
+    /// Those that published.
+    let threads = Mutex<Set<pthread_t>>([])
+
     func publisherReady(_ channel: borrowing PublishChannel) {
+        threads.withLock { _ = $0.insert(pthread_self()) }
         var batch: [Message] = []
         waiting.withLock { messages in
             let count = min(channel.capacity, messages.count)
@@ -150,8 +158,10 @@ struct Fixture {
         return (connection, recorder)
     }
 
-    func publisher(window: Int = 1000) throws -> (PublisherConnection, PublisherRecorder) {
-        let recorder = PublisherRecorder()
+    func publisher(
+        window: Int = 1000, awaitsConfirms: Bool = true
+    ) throws -> (PublisherConnection, PublisherRecorder) {
+        let recorder = PublisherRecorder(awaitsConfirms: awaitsConfirms)
         let connection = PublisherConnection(
             configuration: configuration, window: window, driver: recorder, logger: quiet)
         try connection.start()

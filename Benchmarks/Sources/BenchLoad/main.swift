@@ -7,7 +7,10 @@ import Glibc
 struct Arguments {
     private static let usage = """
         usage: bench-load jobs PORT PREFIX JOBS TOKENS CUSTOMERS [--warm JOBS] [--webhook NAME] [--deaf] [--patience SECONDS]
+               bench-load gateway HOST TOKENS-PER-SECOND
                bench-load limit-publish PORT MESSAGES
+               bench-load limit-latency PORT MESSAGES-PER-SECOND SECONDS
+               bench-load limit-read URL STREAMS TOKENS
         """
 
     private var words = Array(CommandLine.arguments.dropFirst())
@@ -47,6 +50,15 @@ func run() {
     var arguments = Arguments()
     switch arguments.word() {
     case "limit-publish": say(PublishLimit(port: arguments.number(), messages: arguments.number()).run())
+    case "limit-latency":
+        let port = arguments.number()
+        say(LatencyLimit(port: port, rate: arguments.number(), seconds: arguments.number()).run())
+    case "limit-read":
+        let url = arguments.word()
+        say(ReadLimit(url: url, streams: arguments.number(), tokens: arguments.number()).run())
+    case "gateway":
+        let host = arguments.word()
+        CheapGateway(host: host, rate: Double(arguments.word()) ?? 0).run()
     case "jobs":
         let warm = arguments.option("--warm").flatMap { Int($0) } ?? 0
         let patience = arguments.option("--patience").flatMap { Int($0) } ?? 30

@@ -49,7 +49,9 @@ func simd(
 let contenders = [
     Contender(name: "chat-worker") { bytes, _ in
         var utf8 = UTF8Validator()
-        guard utf8.consume(bytes), utf8.isAtBoundary, case .chunk(let chunk) = FrameScanner.scan(bytes) else { return -1 }
+        guard utf8.consume(bytes), utf8.isAtBoundary, case .chunk(let chunk) = FrameScanner.scan(bytes) else {
+            return -1
+        }
         return Int(chunk.content.count)
     },
     Contender(name: "simdjson on-demand", scan: simd(scanner, bench_scanner_ondemand)),

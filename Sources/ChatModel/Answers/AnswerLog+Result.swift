@@ -23,9 +23,8 @@ extension AnswerLog {
 
     /// The start of an OpenAI `chat.completion`, open for more members: `{"id":…,"object":"chat.completion",…,"choices":[…]`.
     public func appendCompletion(to output: inout [UInt8]) {
-        output.append(contentsOf: head)
-        output.append(contentsOf: tail)
-        output.append(contentsOf: ",\"choices\":".utf8)
+        output.append(contentsOf: metadata)
+        output.append(",\"choices\":")
         appendChoices(to: &output)
     }
 
@@ -33,26 +32,25 @@ extension AnswerLog {
     /// not decoded.
     public func appendChoices(to output: inout [UInt8]) {
         guard opaque.isEmpty else { return accumulated().append(to: &output) }
-        guard !head.isEmpty else { return output.append(contentsOf: "[]".utf8) }
-        output.append(contentsOf: "[{\"index\":0,\"message\":{\"role\":\"".utf8)
+        guard !metadata.isEmpty else { return output.append("[]") }
+        output.append("[{\"index\":0,\"message\":{\"role\":\"")
         output.append(contentsOf: role.isEmpty ? Array("assistant".utf8) : role)
-        output.append(contentsOf: "\",\"content\":\"".utf8)
+        output.append("\",\"content\":\"")
         output.append(contentsOf: bytes)
-        output.append(contentsOf: "\"},\"finish_reason\":".utf8)
+        output.append("\"},\"finish_reason\":")
         appendReason(to: &output)
-        output.append(contentsOf: "}]".utf8)
+        output.append("}]")
     }
 
     /// The model that the gateway named, or `nil` before its first chunk.
     public var modelName: String? {
-        // Behind the quote that ends the id, and a comma.
-        guard case .string(let name)? = try? JSONValue(parsing: [0x7B] + tail.dropFirst(2) + [0x7D])["model"]
+        guard case .string(let name)? = try? JSONValue(parsing: metadata + [0x7D])["model"]
         else { return nil }
         return name
     }
 
     private func appendReason(to output: inout [UInt8]) {
-        guard !finishReason.isEmpty else { return output.append(contentsOf: "null".utf8) }
+        guard !finishReason.isEmpty else { return output.append("null") }
         output.append(0x22)
         output.append(contentsOf: finishReason)
         output.append(0x22)

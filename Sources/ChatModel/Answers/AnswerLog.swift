@@ -39,9 +39,12 @@ public struct AnswerLog: Sendable {
     var bytes: [UInt8] = []
     var opaque: [Opaque] = []
     var hasEscapes = false
-    /// Metadata around the choices: `{"id":"…","object":"chat.completion` and `","created":…,"model":"…"`.
-    var head: [UInt8] = []
-    var tail: [UInt8] = []
+    /// How each chunk of text begins: `{"id":"…","object":"chat.completion.chunk","created":…,"model":"…",` and so on up to
+    /// the members of its delta. Empty before the first chunk.
+    private var opening: [UInt8] = []
+    /// Where `.chunk` stands in it, and where the metadata end.
+    private var kindStart = 0
+    private var metadataEnd = 0
     var role: [UInt8] = []
     var finishReason: [UInt8] = []
     private var finishPosition = 0
@@ -82,7 +85,7 @@ public struct AnswerLog: Sendable {
 
     /// Adds a chunk that the scanner found in `message`.
     public mutating func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
-        if head.isEmpty { setMetadata(chunk, in: message) }
+        if opening.isEmpty { setMetadata(chunk, in: message) }
         if !chunk.usage.isEmpty { usage = Array(message[chunk.usage]) }
         if chunk.carriesOutput { outputChunks &+= 1 }
         guard chunk.hasChoices else { return }
@@ -171,38 +174,52 @@ public struct AnswerLog: Sendable {
     }
 
     private mutating func setMetadata(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
-        head.append(contentsOf: "{\"id\":\"".utf8)
+        opening.append("{\"id\":\"")
         if chunk.id.isEmpty {
-            head.append(contentsOf: defaults.id.utf8)
+            opening.append(contentsOf: defaults.id.utf8)
         } else {
-            head.append(contentsOf: message[chunk.id])
+            opening.append(contentsOf: message[chunk.id])
         }
-        head.append(contentsOf: "\",\"object\":\"chat.completion".utf8)
-        tail.append(contentsOf: "\",\"created\":".utf8)
+        opening.append("\",\"object\":\"chat.completion")
+        kindStart = opening.count
+        opening.append(Self.kind)
+        opening.append("\",\"created\":")
         if chunk.created.isEmpty {
-            tail.append(contentsOf: String(defaults.created).utf8)
+            opening.append(contentsOf: String(defaults.created).utf8)
         } else {
-            tail.append(contentsOf: message[chunk.created])
+            opening.append(contentsOf: message[chunk.created])
         }
-        tail.append(contentsOf: ",\"model\":".utf8)
+        opening.append(",\"model\":")
         if chunk.model.isEmpty {
-            JSONText.appendQuoted(defaults.model.utf8, to: &tail)
+            JSONText.appendQuoted(defaults.model.utf8, to: &opening)
         } else {
-            tail.append(0x22)
-            tail.append(contentsOf: message[chunk.model])
-            tail.append(0x22)
+            opening.append(0x22)
+            opening.append(contentsOf: message[chunk.model])
+            opening.append(0x22)
         }
         appendMetadata("system_fingerprint", message[chunk.systemFingerprint])
         appendMetadata("service_tier", message[chunk.serviceTier])
+        metadataEnd = opening.count
+        opening.append(",\"choices\":[{\"index\":0,\"delta\":{")
     }
 
     private mutating func appendMetadata(_ key: StaticString, _ value: UnsafeRawBufferPointer) {
         guard !value.isEmpty else { return }
-        tail.append(contentsOf: ",\"".utf8)
-        tail.append(contentsOf: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
-        tail.append(contentsOf: "\":\"".utf8)
-        tail.append(contentsOf: value)
-        tail.append(0x22)
+        opening.append(",\"")
+        opening.append(key)
+        opening.append("\":\"")
+        opening.append(contentsOf: value)
+        opening.append(0x22)
+    }
+
+    private static let kind: StaticString = ".chunk"
+
+    /// The metadata as they stand in a completion: `{"id":"…","object":"chat.completion","created":…,"model":"…"`. Empty
+    /// before the first chunk.
+    var metadata: [UInt8] {
+        var metadata = Array(opening[..<metadataEnd])
+        if !metadata.isEmpty { metadata.removeSubrange(kindStart..<(kindStart &+ Self.kind.utf8CodeUnitCount)) }
+        return metadata
     }
 
     // MARK: Taking
@@ -231,18 +248,15 @@ public struct AnswerLog: Sendable {
     }
 
     private mutating func takeText(to end: Int, finishes: Bool, into output: inout [UInt8]) {
-        output.append(contentsOf: head)
-        output.append(contentsOf: ".chunk".utf8)
-        output.append(contentsOf: tail)
-        output.append(contentsOf: ",\"choices\":[{\"index\":0,\"delta\":{".utf8)
+        output.append(contentsOf: opening)
         if !cursor.sentRole, !role.isEmpty {
             cursor.sentRole = true
-            output.append(contentsOf: "\"role\":\"".utf8)
+            output.append("\"role\":\"")
             output.append(contentsOf: role)
-            output.append(contentsOf: (cursor.position < end ? "\"," : "\"").utf8)
+            output.append(cursor.position < end ? "\"," : "\"")
         }
         if cursor.position < end {
-            output.append(contentsOf: "\"content\":\"".utf8)
+            output.append("\"content\":\"")
             bytes.withUnsafeBytes { bytes in
                 let text = UnsafeRawBufferPointer(rebasing: bytes[cursor.position..<end])
                 output.append(contentsOf: text)
@@ -251,15 +265,14 @@ public struct AnswerLog: Sendable {
             output.append(0x22)
             cursor.position = end
         }
-        output.append(contentsOf: "},\"finish_reason\":".utf8)
+        output.append("},\"finish_reason\":")
         if finishes {
             cursor.sentFinish = true
             output.append(0x22)
             output.append(contentsOf: finishReason)
-            output.append(0x22)
+            output.append("\"}]}")
         } else {
-            output.append(contentsOf: "null".utf8)
+            output.append("null}]}")
         }
-        output.append(contentsOf: "}]}".utf8)
     }
 }

@@ -8,12 +8,12 @@ extension JobExecution {
         self.outcome = outcome
         if timings.ended == 0 { timings.ended = JobTimings.now() }
         let stream = stream ?? makeStream()
-        if stream.end() { shard.enqueue(stream) }
+        if stream.end() { shard.enqueue(stream, on: loop) }
         // Made of a copy, which shares its bytes with the log: the publisher thread need not wait for it.
         let (log, attempt, run) = stream.snapshot()
         let terminal = ending(outcome, log, attempt: attempt, run: run)
         pendingReceipts = terminal.companions.count + (terminal.reply == nil ? 0 : 1)
-        if stream.finish(terminal) { shard.enqueue(stream) }
+        if stream.finish(terminal) { shard.enqueue(stream, on: loop) }
     }
 
     private func ending(

@@ -113,7 +113,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
             leaveGate(wasAnswered: true)
         }
         let appended = stream.append(copy chunk, in: bytes)
-        if appended.enqueue { shard.enqueue(stream) }
+        if appended.enqueue { shard.enqueue(stream, on: loop) }
         if appended.pause { gatewayStream?.pauseReading() }
         if bytes.count > host.configuration.maximumAnswerBytes - appended.count {
             perform(machine.timeExpired(.answerTooLarge(host.configuration.maximumAnswerBytes)))

@@ -1,5 +1,6 @@
 internal import AMQP
 internal import Logging
+internal import NIOCore
 internal import Synchronization
 
 /// One publish connection and all streams that are pinned to it. Event loops hand streams and messages in; the
@@ -7,6 +8,8 @@ internal import Synchronization
 final class PublisherShard: Sendable {
     private let feed: ShardFeed
     private let connection: PublisherConnection
+    /// Made once: no token allocates one.
+    private let publishNow: @Sendable () -> Void
 
     /// - Parameter window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
     ///   broker's own queues grow.
@@ -17,6 +20,7 @@ final class PublisherShard: Sendable {
         feed = ShardFeed(observer: observer, lease: lease)
         connection = PublisherConnection(
             configuration: configuration, window: window, driver: feed, logger: logger, role: role)
+        publishNow = { [connection] in connection.publish() }
     }
 
     func start() throws(AMQPError) { try connection.start() }
@@ -30,9 +34,10 @@ final class PublisherShard: Sendable {
     /// What was held back because its delivery was in doubt may go now, or never. Any thread.
     func leaseChanged() { connection.wake() }
 
-    /// A stream has something to send. Any thread.
-    func enqueue(_ stream: AnswerStream) {
-        if feed.add(stream) { connection.wake() }
+    /// A stream has something to send. On `loop`, which publishes at the end of its turn, where the connection's thread does
+    /// not: all that its sockets brought leaves together.
+    func enqueue(_ stream: AnswerStream, on loop: any EventLoop) {
+        if feed.add(stream) { loop.execute(publishNow) }
     }
 
     /// A message that must arrive. Any thread.

@@ -1,9 +1,9 @@
 internal import AMQP
 internal import Synchronization
 
-/// What a shard's connection publishes next. The inbox is shared and locked; all else belongs to the publisher thread.
+/// What a shard's connection publishes next. The inbox is shared and locked; all else belongs to who publishes.
 ///
-/// Unchecked: `sending` is touched by the connection's thread only, in the driver's calls.
+/// Unchecked: `sending` is touched in the driver's calls only, which come one at a time.
 final class ShardFeed: PublisherDriver, @unchecked Sendable {
     /// Handed in by any thread.
     private struct Inbox {
@@ -11,7 +11,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         var messages: [DurableMessage] = []
     }
 
-    /// The publisher thread's own.
+    /// Who publishes has it alone.
     private struct Sending {
         /// Streams whose turn comes.
         var ready = FIFO<AnswerStream>()
@@ -54,7 +54,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         self.lease = lease
     }
 
-    /// `true` where the publisher thread must be woken.
+    /// `true` where somebody must see to it that it is published; what is added after that goes with it.
     func add(_ stream: AnswerStream) -> Bool {
         inbox.withLock { inbox in
             inbox.ready.append(stream)
@@ -83,6 +83,9 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         } while channel.capacity > 0 && hasMore
         if sending.scratch.capacity > Self.scratchKept { sending.scratch = [] }
     }
+
+    /// An end waits for its chunks, or for its own confirm.
+    var awaitsConfirms: Bool { !sending.unconfirmed.isEmpty || !sending.ending.isEmpty }
 
     func publisherConfirmed(_ token: UInt64) {
         guard let message = sending.unconfirmed.removeValue(forKey: token) else { return }
@@ -156,7 +159,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     /// The connection logs it, and was not open.
     func publisherFailed(error: AMQPError, retryingAfter delay: Duration) {}
 
-    // MARK: Publisher thread
+    // MARK: Publishing
 
     private func collect() {
         inbox.withLock { inbox in

@@ -1,5 +1,6 @@
 import AMQP
 import Gateway
+import JobRunner
 import NIOCore
 import NIOPosix
 

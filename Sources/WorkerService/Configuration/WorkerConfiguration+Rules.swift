@@ -1,4 +1,5 @@
 import ChatModel
+import Webhooks
 
 /// What has to hold between keys. Pure: the file alone decides.
 extension WorkerConfiguration {

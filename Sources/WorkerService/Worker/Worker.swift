@@ -3,6 +3,7 @@ public import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import UnixSignals
 
 /// The daemon: one job runner and its reports to systemd, from start to drained stop.
 public struct Worker: Sendable {
