@@ -12,7 +12,7 @@ build: dependencies ## debug build
 	swift build
 
 release: dependencies ## optimised build of the program, with the Swift runtime inside
-	swift build -c release --static-swift-stdlib -Xlinker -s --product chat-worker
+	@scripts/build-release
 
 test: dependencies ## everything that CI runs: build, lint, contracts, demo, tests on a private broker
 	@scripts/test

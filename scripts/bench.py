@@ -230,10 +230,14 @@ class Bench:
             check=True)
         stop(gateway.process)
         reading = json.loads(done.stdout)
+        done = subprocess.run(
+            [self.load, "limit-latency", str(self.broker.port), "1500", "2" if self.quick else "10"], capture_output=True,
+            text=True, check=True)
+        self.limit.update(json.loads(done.stdout))
         self.limit.update({"read_tokens_per_s": reading["tokens_per_s"], "read_cpu_us": reading["cpu_us_per_token"]})
 
     def jobs(self, name, jobs, tokens, rate, *, customers=8, concurrency=None, warm=None, webhook=None, deaf=False,
-             extra="", patience=60, during=None, workers=1, tls=None, after=None):
+             extra="", patience=60, pace=0, during=None, workers=1, tls=None, after=None):
         """One scenario: `jobs` at once, each an answer of `tokens` at `rate` tokens a second (0: as fast as it goes).
 
         Each of `workers` has a gateway of its own, on a loopback address of its own, and its part of the `concurrency`.
@@ -246,6 +250,7 @@ class Bench:
         try:
             command = [self.load, "jobs", str(self.broker.port), "chat", str(jobs), str(tokens), str(customers),
                        "--warm", str(jobs if warm is None else warm), "--patience", str(patience)]
+            command += ["--pace", str(pace)] if pace else []
             command += ["--webhook", "sink"] if webhook else []
             command += ["--deaf"] if deaf else []
             load = start(command, stdout=subprocess.PIPE)
@@ -273,6 +278,10 @@ class Bench:
 
     def trickle(self):
         return self.jobs("trickle", 50, 100 if self.quick else 600, 30)
+
+    def first(self):
+        # One at a time on warm connections: what the worker adds before the first token.
+        return self.jobs("first", 40 if self.quick else 400, 5, 0, pace=20, concurrency=50, warm=50)
 
     def burst(self):
         return self.jobs("burst", 200 if self.quick else 2000, 60 if self.quick else 200, 20,
@@ -369,6 +378,7 @@ def figures(name, result, limit):
 
 BARS = {
     "trickle": {"us/token": 18, "p50 ms": 0.25, "p99 ms": 1},
+    "first": {"first p50": 3},
     "burst": {"us/token": 8, "p50 ms": 0.7, "p99 ms": 8},
     "firehose": {"us/token": 1.5, "tokens/s": -350_000},
     "many": {"us/token": 25, "KB/stream": 10},
@@ -395,6 +405,9 @@ def show(rows):
               + ("" if row["good"] else "  WRONG: see the JSON"))
     if "start" in rows:
         print(f"start: READY after {rows['start']['ready ms']} ms, binary {rows['start']['binary MB']} MB")
+    with open(os.path.join(ROOT, "Benchmarks", "baseline.json")) as file:
+        count = json.load(file)["cases"]["token/whole"]["instructions"]
+    print(f"instructions of a token from its frame to its confirm, as make bench-check counts them: {count:.0f}")
     for name, row in rows.items():
         for column, bar in BARS.get(name, {}).items():
             value = row.get(column)
@@ -403,7 +416,7 @@ def show(rows):
 
 
 def main():
-    names = ["trickle", "burst", "firehose", "many", "many-tls", "many-50k", "short", "blocked", "slow-reader", "start"]
+    names = ["trickle", "first", "burst", "firehose", "many", "many-tls", "many-50k", "short", "blocked", "slow-reader", "start"]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", help=", ".join(names), metavar="SCENARIO")
     parser.add_argument("--quick", action="store_true", help="smaller, to see whether it works")
@@ -421,7 +434,8 @@ def main():
         bench.measure_limits()
         print(f"limit: bare librabbitmq publishes {bench.limit['messages_per_s']} messages/s with confirms, "
               f"{bench.limit['cpu_us_per_message']:.2f} us of processor each; bare sockets read "
-              f"{bench.limit['read_tokens_per_s']} tokens/s, {bench.limit['read_cpu_us']:.2f} us each")
+              f"{bench.limit['read_tokens_per_s']} tokens/s, {bench.limit['read_cpu_us']:.2f} us each; the broker takes {bench.limit['latency_ms']['p50']} ms (p99 "
+              f"{bench.limit['latency_ms']['p99']}) for a lone message")
         for name in options.scenarios or names:
             run = bench.ready if name == "start" else getattr(bench, name.replace("-", "_"))
             results[name] = run()

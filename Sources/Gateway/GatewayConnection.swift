@@ -63,8 +63,9 @@ final class GatewayConnection: ChannelDuplexHandler {
             .channelOption(.autoRead, value: false)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
+            // A chunk or two while an answer trickles, and many at once where it pours: the channel keeps what it read into.
             .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16_384))
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536))
         let endpoint = configuration.endpoint
         let address = try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)
         let future =

@@ -40,6 +40,42 @@ import Testing
         try await deployment.tearDown()
     }
 
+    /// A worker moved a job and died before its ack: the copy runs at one worker, and what was left behind comes to another,
+    /// which leaves it alone.
+    @Test func whatAMoveLeftBehindIsNotRunBesideItsCopy() async throws {
+        var settings = Self.settings()
+        (settings.concurrency, settings.prefetch) = (1, 1)
+        let deployment = try await Deployment(settings)
+        let replies = try await deployment.collector(customers: ["acme"])
+        let first = try await deployment.startWorker()
+        let user = deployment.amqp.username
+        let copy = TestJob(
+            raw: TestJob("moved").quiet.body,
+            properties: MessageProperties(
+                headers: ["x-republished": .int(1)], isPersistent: true, messageID: "moved", userID: user))
+        try await deployment.enqueue([copy])
+        try await replies.log.wait("first chunks") { $0.count >= 3 }
+        // Given out and given back: a delivery count of one.
+        try await deployment.enqueue([TestJob("moved").quiet])
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: deployment.amqp)
+            #expect(try session.get(deployment.names.jobs) != nil)
+            session.close()
+        }
+        let second = try await deployment.startWorker()
+        let all = try await replies.terminal(of: "moved", timeout: .seconds(60))
+        await first.stop()
+        await second.stop()
+        #expect(try await deployment.leftOver().isEmpty)
+        let terminals = replies.replies(of: "moved").filter(\.isTerminal)
+        #expect(terminals.count == 1)
+        #expect(terminals.allSatisfy { ($0.properties.headers.integer("x-attempt") ?? 0) > 1_000_000 })
+        let check = AnswerCheck(all)
+        try check.expectComplete(deployment.gateway.answers(user: "moved").first)
+        replies.stop()
+        try await deployment.tearDown()
+    }
+
     /// The job goes to another worker at once: whoever streamed it stops, and says nothing more.
     @Test func aClaimedJobIsLeftToItsNewWorker() async throws {
         var settings = Self.settings()

@@ -95,6 +95,18 @@ import Testing
         #expect(isLeftover == isCovered)
     }
 
+    /// A claim under an attempt of an earlier life says that what a move left behind was given out: all of that life, and
+    /// nothing of the copy's own.
+    @Test(arguments: [(1, 1_001, true), (1, 2, true), (1, 1_000_001, false), (1, 1_001_001, false), (0, 1_001, false)])
+    func aClaimOfAnEarlierLifeIsALeftover(republishes: Int, attempt: Int64, isLeft: Bool) throws {
+        let copy = Self.delivery(republishes, 3)
+        let left = copy.leftBehind(claimedAs: attempt)
+        #expect((left != nil) == isLeft)
+        guard let left else { return }
+        #expect(left.isFollowed(by: Self.delivery(republishes - 1, 1)))
+        #expect(!left.isFollowed(by: Self.delivery(republishes, 4)), "its own next delivery must run")
+    }
+
     /// Enqueued again under the same id, a job is another one, and so are its own repetitions.
     @Test func aJobThatIsEnqueuedAgainRuns() {
         var book = FinishedBook()

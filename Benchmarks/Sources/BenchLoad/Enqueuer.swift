@@ -8,6 +8,8 @@ struct Enqueuer {
     var customers: Int
     var webhook: String?
     var tokens: Int
+    /// Jobs a second; 0 is all at once.
+    var pace = 0
     /// Unconfirmed jobs.
     var window = 256
 
@@ -26,7 +28,12 @@ struct Enqueuer {
             confirms.take(frame)
             amqp_maybe_release_buffers(link.state)
         }
+        let start = Clock.now()
         for number in numbers {
+            if pace > 0 {
+                let due = start + UInt64(number - numbers.lowerBound) * 1_000_000_000 / UInt64(pace)
+                while Clock.now() < due { usleep(UInt32((due - min(due, Clock.now())) / 1_000 + 1)) }
+            }
             while confirms.outstanding >= window { settle() }
             let body = self.body(number)
             published(number, Clock.now())

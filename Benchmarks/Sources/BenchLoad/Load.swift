@@ -11,6 +11,8 @@ struct Load {
     var customers: Int
     /// Jobs before those that count, so that connections are open.
     var warm: Int
+    /// Jobs a second; 0 is all at once.
+    var pace: Int
     var webhook: String?
     /// Seconds without a reply after which it gives up.
     var patience: Int
@@ -27,7 +29,7 @@ struct Load {
         let consumer = Consumer(port: port, queues: read)
         if warm > 0 {
             var jobs = Jobs(base: 0, count: warm, tokensPerJob: tokens, deaf: deafCustomer ? customers : nil)
-            let thread = enqueue(jobs, warm)
+            let thread = enqueue(jobs, warm, pace: 0)
             consumer.run(&jobs, until: warm, patience: patience)
             thread.join()
             guard jobs.isGood else { stop("the warm-up failed: \(Self.report(jobs, seconds: 1, processor: 0))") }
@@ -38,7 +40,7 @@ struct Load {
         var jobs = Jobs(
             base: Self.firstNumber, count: count, tokensPerJob: tokens, deaf: deafCustomer ? customers : nil)
         let (start, processor) = (Clock.now(), Clock.processor())
-        let thread = enqueue(jobs, count)
+        let thread = enqueue(jobs, count, pace: pace)
         consumer.run(&jobs, until: count, patience: patience)
         let seconds = Double(Clock.now() - start) / 1e9
         thread.join()
@@ -48,9 +50,11 @@ struct Load {
     /// Not a number of the warm-up, and a multiple of any number of customers that is asked for.
     private static let firstNumber = 1_000_000
 
-    private func enqueue(_ jobs: borrowing Jobs, _ count: Int) -> OSThread {
+    private func enqueue(_ jobs: borrowing Jobs, _ count: Int, pace: Int) -> OSThread {
         let (base, enqueuer) = (
-            jobs.base, Enqueuer(port: port, prefix: prefix, customers: customers, webhook: webhook, tokens: tokens)
+            jobs.base,
+            Enqueuer(
+                port: port, prefix: prefix, customers: customers, webhook: webhook, tokens: tokens, pace: pace)
         )
         nonisolated(unsafe) let times = jobs.publishedAt
         return OSThread {

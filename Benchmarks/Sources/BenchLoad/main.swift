@@ -6,7 +6,8 @@ import Glibc
 /// What the program was called with.
 struct Arguments {
     private static let usage = """
-        usage: bench-load jobs PORT PREFIX JOBS TOKENS CUSTOMERS [--warm JOBS] [--webhook NAME] [--deaf] [--patience SECONDS]
+        usage: bench-load jobs PORT PREFIX JOBS TOKENS CUSTOMERS [--warm JOBS] [--pace JOBS-PER-SECOND]
+                        [--webhook NAME] [--deaf] [--patience SECONDS]
                bench-load gateway HOST TOKENS-PER-SECOND
                bench-load limit-publish PORT MESSAGES
                bench-load limit-latency PORT MESSAGES-PER-SECOND SECONDS
@@ -62,10 +63,12 @@ func run() {
     case "jobs":
         let warm = arguments.option("--warm").flatMap { Int($0) } ?? 0
         let patience = arguments.option("--patience").flatMap { Int($0) } ?? 30
+        let pace = arguments.option("--pace").flatMap { Int($0) } ?? 0
         let (webhook, isDeaf) = (arguments.option("--webhook"), arguments.flag("--deaf"))
         let load = Load(
             port: arguments.number(), prefix: arguments.word(), count: arguments.number(), tokens: arguments.number(),
-            customers: arguments.number(), warm: warm, webhook: webhook, patience: patience, deafCustomer: isDeaf)
+            customers: arguments.number(), warm: warm, pace: pace, webhook: webhook, patience: patience,
+            deafCustomer: isDeaf)
         say(load.run())
     default: arguments.refuse()
     }

@@ -172,6 +172,13 @@ struct FinishedDelivery: Sendable, Equatable {
         AttemptNumber(republishes: republishes, deliveryCount: deliveryCount, tryNumber: 999).value
     }
 
+    /// The delivery that ended when this message was made, a copy of its own: where somebody claims the job under an attempt of
+    /// an earlier life, what was left behind has come to him because the ack of the move was lost.
+    func leftBehind(claimedAs attempt: Int64) -> FinishedDelivery? {
+        guard attempt < AttemptNumber(republishes: republishes, tryNumber: 0).value else { return nil }
+        return FinishedDelivery(republishes: republishes - 1, deliveryCount: 0, bodyHash: bodyHash)
+    }
+
     /// Whether this is the same message, given out again after that delivery; or an earlier life of it, which was left
     /// behind when its copy was made because the ack was lost.
     func isFollowed(by later: FinishedDelivery) -> Bool {

@@ -45,7 +45,12 @@ extension JobExecution {
 
     /// Another worker has taken the job under a later attempt.
     func claimed(as attempt: Int64) {
-        if !machine.hasDelivery, attempt > machine.attempt.value { perform(machine.claimedElsewhere()) }
+        if !machine.hasDelivery {
+            if attempt > machine.attempt.value { perform(machine.claimedElsewhere()) }
+        } else if let left = finished.leftBehind(claimedAs: attempt) {
+            // The job goes on here.
+            host.control.announceFinished(job.key, left)
+        }
     }
 
     /// Another worker had told the end of a delivery of this job whose ack was lost.
