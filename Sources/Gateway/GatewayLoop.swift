@@ -13,8 +13,8 @@ final class GatewayLoop {
     let metrics: GatewayMetrics
     private let budget: IdleBudget
     private let logger: Logger
-    private var pool: IdlePool<GatewayConnection>
-    private var connections: [ObjectIdentifier: GatewayConnection] = [:]
+    private var pool: IdlePool<any GatewayConnection>
+    private var connections: [ObjectIdentifier: any GatewayConnection] = [:]
     private var isShutDown = false
     private var allClosed: EventLoopPromise<Void>?
     private lazy var timer = LoopTimer(loop: eventLoop) { [weak self] in self?.expire() }
@@ -44,7 +44,7 @@ final class GatewayLoop {
     var acceptsStreams: Bool { !isShutDown }
 
     /// An idle connection for a stream of this model, attached to it.
-    func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> GatewayConnection? {
+    func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> (any GatewayConnection)? {
         while let connection = pool.take(model: model, now: now) {
             budget.give(model)
             if connection.attach(stream) {
@@ -56,18 +56,18 @@ final class GatewayLoop {
         return nil
     }
 
-    func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> GatewayConnection {
-        let connection = GatewayConnection(owner: self, model: model, stream: stream, now: now)
+    func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> any GatewayConnection {
+        let connection = WebSocketConnection(owner: self, model: model, stream: stream, now: now)
         connections[ObjectIdentifier(connection)] = connection
         return connection
     }
 
     /// Keeps a connection for the next request. `false`: it is too old, or enough are idle; close it.
-    func keep(_ connection: GatewayConnection) -> Bool {
-        guard !isShutDown, budget.take(connection.model) else { return false }
-        let model = connection.model
-        guard pool.put(connection, model: model, openedAt: connection.openedAt, now: .now()) else {
-            budget.give(model)
+    func keep(_ connection: some GatewayConnection) -> Bool {
+        let key = connection.poolKey
+        guard !isShutDown, budget.take(key) else { return false }
+        guard pool.put(connection, model: key, openedAt: connection.openedAt, now: .now()) else {
+            budget.give(key)
             return false
         }
         timer.set(pool.nextDeadline)
@@ -75,8 +75,9 @@ final class GatewayLoop {
     }
 
     /// An idle connection is not to be used any more.
-    func dropIdle(_ connection: GatewayConnection) {
-        if pool.remove(model: connection.model, where: { $0 === connection }) { budget.give(connection.model) }
+    func dropIdle(_ connection: some GatewayConnection) {
+        let key = connection.poolKey
+        if pool.remove(model: key, where: { $0 === connection }) { budget.give(key) }
     }
 
     func connectionOpened() {
@@ -101,7 +102,7 @@ final class GatewayLoop {
     }
 
     /// The connection is closed for good.
-    func forget(_ connection: GatewayConnection) {
+    func forget(_ connection: some GatewayConnection) {
         dropIdle(connection)
         connections[ObjectIdentifier(connection)] = nil
         if connections.isEmpty { allClosed?.succeed() }
@@ -115,8 +116,8 @@ final class GatewayLoop {
         let promise = eventLoop.makePromise(of: Void.self)
         allClosed = promise
         for connection in pool.removeAll() {
-            budget.give(connection.model)
-            connection.close(code: 1000, isReading: true)
+            budget.give(connection.poolKey)
+            connection.retire()
         }
         for connection in connections.values { connection.stream?.shutDown() }
         if connections.isEmpty { promise.succeed() }
@@ -125,8 +126,8 @@ final class GatewayLoop {
 
     private func expire() {
         for connection in pool.expire(now: .now()) {
-            budget.give(connection.model)
-            connection.close(code: 1000, isReading: true)
+            budget.give(connection.poolKey)
+            connection.retire()
         }
         timer.set(pool.nextDeadline)
     }
