@@ -15,6 +15,7 @@ final class GatewayLoop {
     private let logger: Logger
     private var pool: IdlePool<any GatewayConnection>
     private var connections: [ObjectIdentifier: any GatewayConnection] = [:]
+    private var sessions: [HTTP2Session] = []
     private var isShutDown = false
     private var allClosed: EventLoopPromise<Void>?
     private lazy var timer = LoopTimer(loop: eventLoop) { [weak self] in self?.expire() }
@@ -45,19 +46,24 @@ final class GatewayLoop {
 
     /// An idle connection for a stream of this model, attached to it.
     func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> (any GatewayConnection)? {
-        while let connection = pool.take(model: model, now: now) {
-            budget.give(model)
+        let key = configuration.transport == .websocket ? model : EventStreamConnection.sharedPoolKey
+        while let connection = pool.take(model: key, now: now) {
+            budget.give(key)
             if connection.attach(stream) {
                 metrics.connectionsReused.add(1, ordering: .relaxed)
                 return connection
             }
             connection.abort()
         }
-        return nil
+        return takeSession(for: stream, now: now)
     }
 
     func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> any GatewayConnection {
-        let connection = WebSocketConnection(owner: self, model: model, stream: stream, now: now)
+        let connection: any GatewayConnection =
+            switch configuration.transport {
+            case .websocket: WebSocketConnection(owner: self, model: model, stream: stream, now: now)
+            case .sse: EventStreamConnection(owner: self, stream: stream, now: now)
+            }
         connections[ObjectIdentifier(connection)] = connection
         return connection
     }
@@ -105,7 +111,7 @@ final class GatewayLoop {
     func forget(_ connection: some GatewayConnection) {
         dropIdle(connection)
         connections[ObjectIdentifier(connection)] = nil
-        if connections.isEmpty { allClosed?.succeed() }
+        if connections.isEmpty, sessions.isEmpty { allClosed?.succeed() }
     }
 
     /// Closes what is idle (1000) and ends what is live (1001); done when the last connection is closed.
@@ -120,9 +126,46 @@ final class GatewayLoop {
             connection.retire()
         }
         for connection in connections.values { connection.stream?.shutDown() }
-        if connections.isEmpty { promise.succeed() }
+        for session in sessions { session.close() }
+        if connections.isEmpty, sessions.isEmpty { promise.succeed() }
         return promise.futureResult
     }
+
+    // MARK: HTTP/2
+
+    /// One that takes another stream now.
+    func session(now: NIODeadline) -> HTTP2Session? { sessions.first { $0.takesStream(now: now) } }
+
+    func addSession(on channel: any Channel, openedAt: NIODeadline) throws -> HTTP2Session {
+        let session = try HTTP2Session(owner: self, channel: channel, openedAt: openedAt)
+        sessions.append(session)
+        connectionOpened()
+        return session
+    }
+
+    /// Keeps a session without streams. `false`: enough connections are idle, close it.
+    func keepSession() -> Bool { !isShutDown && budget.take(EventStreamConnection.sharedPoolKey) }
+
+    func endIdlenessOfSession() { budget.give(EventStreamConnection.sharedPoolKey) }
+
+    /// The session is closed for good.
+    func forget(_ session: HTTP2Session) {
+        sessions.removeAll { $0 === session }
+        connectionClosed()
+        if connections.isEmpty, sessions.isEmpty { allClosed?.succeed() }
+    }
+
+    private func takeSession(for stream: GatewayStream, now: NIODeadline) -> (any GatewayConnection)? {
+        guard let session = session(now: now) else { return nil }
+        let connection = EventStreamConnection(owner: self, stream: stream, now: now)
+        connections[ObjectIdentifier(connection)] = connection
+        connection.attachToSession()
+        session.open(connection)
+        metrics.connectionsReused.add(1, ordering: .relaxed)
+        return connection
+    }
+
+    // MARK: -
 
     private func expire() {
         for connection in pool.expire(now: .now()) {

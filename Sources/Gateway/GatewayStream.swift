@@ -138,6 +138,8 @@ public final class GatewayStream {
 
     func connectionClosed(code: UInt16?) { perform(machine.closed(code: code)) }
 
+    func answerEnded() { perform(machine.bodyEnded()) }
+
     func connectionLost() { perform(machine.disconnected()) }
 
     // MARK: -

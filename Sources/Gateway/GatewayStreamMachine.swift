@@ -200,6 +200,11 @@ struct GatewayStreamMachine: ~Copyable {
     /// End of file or a reset, without a close frame.
     mutating func disconnected() -> Action { lost(closeCode: 1006) }
 
+    /// The body of an answer over HTTP came to its end, whole by HTTP's own measure.
+    mutating func bodyEnded() -> Action {
+        phase == .finishing ? complete(.reuse(sawDone: true)) : lost(closeCode: 1006)
+    }
+
     mutating func timeout(now: NIODeadline) -> Action {
         guard let deadline, deadline <= now else { return .none }
         switch phase {
