@@ -11,6 +11,7 @@ let strict: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
@@ -30,7 +31,9 @@ let layers: [Target] = [
     .target(name: "AMQP", dependencies: ["CRabbitMQ", logging], swiftSettings: strict),
     .target(
         name: "Gateway",
-        dependencies: ["ChatModel", nioCore, nioPosix, nioHTTP1, nioTLS, nioWebSocket, nioSSL, logging],
+        dependencies: [
+            "ChatModel", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioTLS, nioWebSocket, nioSSL, logging,
+        ],
         swiftSettings: strict),
     .target(
         name: "Webhooks",
@@ -51,7 +54,8 @@ let layers: [Target] = [
     .target(
         name: "GatewaySimulator",
         dependencies: [
-            "ChatModel", "Webhooks", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, httpClient, crypto,
+            "ChatModel", "Webhooks", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioTLS, nioWebSocket, nioSSL, httpClient,
+            crypto,
         ],
         swiftSettings: strict),
     .executableTarget(
@@ -78,7 +82,10 @@ let tests: [Target] = [
     .testTarget(name: "AMQPTests", dependencies: ["AMQP", "TestSupport"], swiftSettings: strict),
     .testTarget(
         name: "GatewayTests",
-        dependencies: ["ChatModel", "Gateway", "TestSupport", nioCore, nioPosix, nioEmbedded, nioSSL, logging],
+        dependencies: [
+            "ChatModel", "Gateway", "TestSupport", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioHTTP2, nioTLS, nioSSL,
+            logging,
+        ],
         swiftSettings: strict),
     .testTarget(
         name: "WebhooksTests", dependencies: ["Webhooks", "TestSupport", nioEmbedded], swiftSettings: strict),
@@ -127,6 +134,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -139,8 +139,10 @@ class Worker:
                 out.write(text)
             os.chmod(out.name, 0o600)
         endpoint = f'[webhooks.endpoints.sink]\nurl = "{webhook}"\n' if webhook else ""
+        # A process may have 20,000 open files here; where that many stream no connection is used twice.
+        idle = 10_000 if concurrency <= 5000 else 64
         gateways = "".join(
-            f'[gateways.g{index}]\nurl = "{url}"\nkey_file = "{self.folder}/key"\nmax_idle = 10000\n'
+            f'[gateways.g{index}]\nurl = "{url}"\nkey_file = "{self.folder}/key"\nmax_idle = {idle}\n'
             f'first_chunk_timeout = "5m"\nidle_timeout = "5m"\n{gateway_extra}' for index, url in enumerate(urls))
         factor = max(1, min(2, 65_535 // concurrency))
         with open(os.path.join(self.folder, "worker.conf"), "w") as out:

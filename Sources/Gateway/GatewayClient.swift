@@ -3,8 +3,8 @@ public import NIOCore
 import NIOSSL
 import Synchronization
 
-/// Speaks to one model gateway over WebSockets: opens connections, keeps them for the next job of the same model, and
-/// keeps answers apart. May be used from any event loop; each keeps connections of its own, so that a stream never
+/// Speaks to one model gateway, over WebSockets or HTTP: opens connections, keeps them for the next job, and keeps
+/// answers apart. May be used from any event loop; each keeps connections of its own, so that a stream never
 /// changes threads.
 public final class GatewayClient: Sendable {
     public let configuration: GatewayConfiguration
@@ -20,7 +20,7 @@ public final class GatewayClient: Sendable {
     /// - Throws: `GatewayConfigurationError` where a value cannot be sent safely, `NIOSSLError` where the CA file cannot
     ///   be read.
     public init(configuration: GatewayConfiguration, logger: Logger) throws {
-        GatewayUpgradeHandler.prepare()
+        WebSocketUpgradeHandler.prepare()
         try GatewayConfigurationError.check(configuration)
         self.configuration = configuration
         self.logger = logger
@@ -32,7 +32,7 @@ public final class GatewayClient: Sendable {
         var settings = TLSConfiguration.makeClientConfiguration()
         settings.minimumTLSVersion = .tlsv12
         settings.certificateVerification = .fullVerification
-        settings.applicationProtocols = ["http/1.1"]
+        settings.applicationProtocols = configuration.transport == .sse ? ["h2", "http/1.1"] : ["http/1.1"]
         settings.shutdownTimeout = .milliseconds(500)
         if let file = configuration.certificateAuthorityFile { settings.trustRoots = .file(file) }
         tls = try NIOSSLContext(configuration: settings)

@@ -16,18 +16,27 @@ public struct GatewayConfiguration: Sendable {
         }
     }
 
+    /// How requests and answers travel.
+    public enum Transport: String, Sendable, CaseIterable {
+        /// The guide's protocol: one request and its chunks as messages on a WebSocket.
+        case websocket
+        /// OpenAI's: a POST for each request, answered with server-sent events, over HTTP/1.1 or HTTP/2.
+        case sse
+    }
+
     /// The name in `[gateways.NAME]`; used in logs and errors.
     public var name: String
+    public var transport: Transport
     public var endpoint: Endpoint
     /// Sent as `Authorization: Bearer`. Never logged, never part of an error.
     public var apiKey: String
     /// PEM file with the trusted CAs; `nil` is the system's store.
     public var certificateAuthorityFile: String?
-    /// TCP connect, TLS and upgrade together.
+    /// TCP connect, TLS and, for a WebSocket, the upgrade together.
     public var connectTimeout: Duration
     /// From the request's last byte to the first chunk.
     public var firstChunkTimeout: Duration
-    /// Between two chunks; pings do not count.
+    /// Between two chunks; pings and comments do not count.
     public var idleTimeout: Duration
     /// After every choice has finished: how long to wait for the usage chunk, `[DONE]` or close.
     public var endGrace: Duration
@@ -35,21 +44,23 @@ public struct GatewayConfiguration: Sendable {
     public var keepIdle: Duration
     /// A connection takes no new job after this age.
     public var maximumAge: Duration
-    /// Idle connections kept for each model, over all event loops.
+    /// Idle connections kept for each model (all models together with `sse`), over all event loops.
     public var maximumIdle: Int
-    /// Largest frame and largest message (all fragments) in bytes; over it the stream fails with close 1009.
+    /// Largest frame, message (all fragments) or event in bytes; over it the stream fails.
     public var maximumMessageSize: Int
-    /// Largest number of fragments of one message.
+    /// Largest number of fragments of one WebSocket message.
     public var maximumFragments: Int
 
     public init(
-        name: String, endpoint: Endpoint, apiKey: String, certificateAuthorityFile: String? = nil,
+        name: String, transport: Transport = .websocket, endpoint: Endpoint, apiKey: String,
+        certificateAuthorityFile: String? = nil,
         connectTimeout: Duration = .seconds(10), firstChunkTimeout: Duration = .seconds(60),
         idleTimeout: Duration = .seconds(60), endGrace: Duration = .milliseconds(500),
         keepIdle: Duration = .seconds(30), maximumAge: Duration = .seconds(600), maximumIdle: Int = 64,
         maximumMessageSize: Int = 1 << 20, maximumFragments: Int = 1024
     ) {
         self.name = name
+        self.transport = transport
         self.endpoint = endpoint
         self.apiKey = apiKey
         self.certificateAuthorityFile = certificateAuthorityFile

@@ -1,259 +1,34 @@
 import NIOCore
-import NIOPosix
-import NIOSSL
 
-/// One WebSocket to the gateway, from its TCP connect to its close: carries out what streams and the pool decide.
-///
-/// After the upgrade it is the only handler behind TLS. Bound to its event loop; it serves one stream after another.
-final class GatewayConnection: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    enum Phase: Equatable {
-        case settingUp
-        case open
-        /// Our close frame is out. `isReading`: frames are still looked at, for the answer to it.
-        case closing(isReading: Bool)
-        case closed
-    }
-
-    /// How long a gateway may take to close after the close frames.
-    static let closeTime = TimeAmount.seconds(1)
-
-    let owner: GatewayLoop
-    let model: String
-    let openedAt: NIODeadline
-    private(set) var phase = Phase.settingUp
-    private(set) var stream: GatewayStream?
-    var identity = AnswerIdentity()
-    /// Requests sent so far.
-    private(set) var requests = 0
-    var assembler: WebSocketMessageAssembler
-
-    private var channel: (any Channel)?
-    private(set) var context: ChannelHandlerContext?
-    private var upgradeHandler: GatewayUpgradeHandler?
-    private var closeTimer: LoopTimer?
-    /// Bytes that are no whole frame yet, or that came while reading was paused.
-    var pending = ByteBuffer()
-    var isConsuming = false
-    private var isReadHeld = false
-    private(set) var isInputClosed = false
-    /// The payload of a ping to be answered when the socket takes bytes again.
-    var heldPing: [UInt8]?
-
-    init(owner: GatewayLoop, model: String, stream: GatewayStream, now: NIODeadline) {
-        self.owner = owner
-        self.model = model
-        self.stream = stream
-        openedAt = now
-        assembler = WebSocketMessageAssembler(
-            maximumMessageSize: owner.configuration.maximumMessageSize,
-            maximumFragments: owner.configuration.maximumFragments)
-    }
-
-    // MARK: Set-up
-
-    func connect(traceparent: String?) {
-        let configuration = owner.configuration
-        // The stream's own deadline comes first. Reading starts when the pipeline is complete.
-        let bootstrap = ClientBootstrap(group: owner.eventLoop)
-            .connectTimeout(TimeAmount(bounded: configuration.connectTimeout) + .seconds(1))
-            .channelOption(.autoRead, value: false)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
-            // A chunk or two while an answer trickles, and many at once where it pours: the channel keeps what it read into.
-            .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536))
-        let endpoint = configuration.endpoint
-        let address = try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)
-        let future =
-            address.map { bootstrap.connect(to: $0) } ?? bootstrap.connect(host: endpoint.host, port: endpoint.port)
-        future.assumeIsolated().whenComplete { result in
-            switch result {
-            case .success(let channel): self.connected(channel, traceparent: traceparent)
-            case .failure(let error): self.setUpFailed(GatewayUpgradeHandler.failure(error, stage: .connect))
-            }
-        }
-    }
-
-    private func connected(_ channel: any Channel, traceparent: String?) {
-        guard phase == .settingUp else {
-            channel.close(promise: nil)
-            return
-        }
-        self.channel = channel
-        channel.closeFuture.assumeIsolated().whenComplete { _ in self.channelClosed() }
-        let configuration = owner.configuration
-        do {
-            if let tls = owner.tls {
-                let handler = try NIOSSLClientHandler(context: tls, serverHostname: owner.serverName)
-                try channel.pipeline.syncOperations.addHandler(handler)
-            }
-            let request = UpgradeRequest(configuration: configuration, model: model, traceparent: traceparent)
-            upgradeHandler = try .install(
-                on: channel, connection: self, request: request, configuration: configuration)
-            guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
-            try options.setOption(.autoRead, value: true)
-        } catch {
-            setUpFailed(GatewayUpgradeHandler.failure(error, stage: .connect))
-        }
-    }
-
-    /// TCP and TLS stand; the upgrade request is about to leave.
-    func upgradeStarted() { stream?.connectionEstablished() }
-
-    func setUpFailed(_ failure: GatewayFailure) {
-        guard phase == .settingUp else { return }
-        if let stream { stream.connectionFailed(failure) } else { abort() }
-    }
-
+/// What a stream and the pool need of a connection, whichever protocol it speaks: `WebSocketConnection` and
+/// `EventStreamConnection`. Bound to its event loop; it serves one stream at a time.
+protocol GatewayConnection: AnyObject {
+    /// The requests that it can be used for: idle connections are kept under this name.
+    var poolKey: String { get }
+    var openedAt: NIODeadline { get }
+    /// Whom it serves; `nil`: it is idle, or on its way out.
+    var stream: GatewayStream? { get }
+    /// Whose chunks are awaited.
+    var identity: AnswerIdentity { get set }
     /// The refusal whose body is still coming.
-    var pendingRefusal: GatewayFailure? { upgradeHandler?.refusal }
+    var pendingRefusal: GatewayFailure? { get }
 
-    /// The HTTP handlers are gone.
-    func upgradeFinished() {
-        upgradeHandler = nil
-        guard phase == .settingUp else { return }
-        guard !isInputClosed, let stream, context != nil else {
-            return setUpFailed(.unreachable(.upgrade, "The gateway closed the connection during its set-up."))
-        }
-        phase = .open
-        owner.connectionOpened()
-        stream.connectionReady(self, isReused: false)
-        consumePending()
-    }
-
-    // MARK: Streams
-
+    /// Opens it for the stream that it was made for, which hears of `connectionReady` or `connectionFailed`.
+    func connect(traceparent: String?)
     /// Gives an idle connection to a stream. `false`: it has died.
-    func attach(_ stream: GatewayStream) -> Bool {
-        guard phase == .open, !isInputClosed, self.stream == nil, let channel, channel.isActive else { return false }
-        self.stream = stream
-        return true
-    }
-
-    /// Sends the request as one text message.
+    func attach(_ stream: GatewayStream) -> Bool
+    /// Sends the request.
     ///
-    /// - Parameter flushed: runs on the loop once its last byte was handed to the kernel.
-    func send(_ body: ByteBuffer, flushed: @escaping () -> Void) {
-        guard let context else { return }
-        requests &+= 1
-        let frame = body.withUnsafeReadableBytes {
-            WebSocketOutput.frame(.text, payload: $0, allocator: context.channel.allocator)
-        }
-        let promise = context.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenSuccess(flushed)
-        context.writeAndFlush(wrapOutboundOut(frame), promise: promise)
-    }
-
-    /// The stream is over; the connection goes back to the pool, or away.
-    func release(_ farewell: GatewayStreamMachine.Farewell) {
-        stream = nil
-        switch farewell {
-        case .reuse(let sawDone):
-            let isSafe = identity.endAnswer(sawDone: sawDone)
-            if phase == .open, !isInputClosed, isSafe, !assembler.isInsideMessage, owner.keep(self) {
-                releaseRead()
-            } else {
-                close(code: 1000, isReading: true)
-            }
-        case .close(let code): close(code: code, isReading: code == 1000 || code == 1001)
-        case .abort: abort()
-        }
-    }
-
+    /// - Parameters:
+    ///   - traceparent: for protocols whose every request has headers.
+    ///   - flushed: runs on the loop once its last byte was handed to the kernel.
+    func send(_ body: ByteBuffer, traceparent: String?, flushed: @escaping () -> Void)
     /// Reading may go on: what was held back is handed out first.
-    func resume() {
-        releaseRead()
-        guard !isConsuming else { return }
-        consumePending()
-    }
-
-    // MARK: Close
-
-    /// Says goodbye and closes; waits a moment for the gateway to do the same.
-    ///
-    /// - Parameter isReading: `false` after a frame that makes all that follows unreadable.
-    func close(code: UInt16?, isReading: Bool = false) {
-        guard phase == .open else {
-            if phase == .settingUp { abort() }
-            return
-        }
-        guard let context, !isInputClosed else { return abort() }
-        phase = .closing(isReading: isReading)
-        if !isReading { pending = ByteBuffer() }
-        let frame = WebSocketOutput.close(code: code, allocator: context.channel.allocator)
-        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
-        releaseRead()
-        let timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.abort() }
-        timer.set(.now() + Self.closeTime)
-        closeTimer = timer
-    }
-
+    func resume()
+    /// The stream is over; the connection goes back to the pool, or away.
+    func release(_ farewell: GatewayStreamMachine.Farewell)
+    /// Nobody wants it any more: says goodbye, where the protocol has a word for it, and closes.
+    func retire()
     /// Closes at once.
-    func abort() {
-        guard phase != .closed else { return }
-        if phase == .open, let context, !isInputClosed {
-            let frame = WebSocketOutput.close(code: 1001, allocator: context.channel.allocator)
-            context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
-        }
-        phase = .closed
-        closeTimer?.invalidate()
-        closeTimer = nil
-        releaseRead()
-        if let channel { channel.close(promise: nil) } else { owner.forget(self) }
-    }
-
-    private func channelClosed() {
-        context = nil
-        channel = nil
-        upgradeHandler = nil
-        if requests > 0 { owner.connectionClosed() }
-        // A paused stream still has to be handed what came before the end; its release does the rest.
-        guard stream == nil else { return }
-        phase = .closed
-        closeTimer?.invalidate()
-        closeTimer = nil
-        owner.forget(self)
-    }
-
-    // MARK: ChannelHandler
-
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    /// The gate of back-pressure: while the stream is paused the socket is not read, and TCP holds the gateway back.
-    func read(context: ChannelHandlerContext) {
-        if phase == .open, stream?.isPaused == true {
-            isReadHeld = true
-        } else {
-            context.read()
-        }
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        isInputClosed = true
-        inputEnded()
-        context.fireChannelInactive()
-    }
-
-    /// Resets, and TLS connections cut without notice, end like any other lost connection.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable, let payload = heldPing {
-            heldPing = nil
-            payload.withUnsafeBytes { pong($0) }
-        }
-        context.fireChannelWritabilityChanged()
-    }
-
-    private func releaseRead() {
-        guard isReadHeld else { return }
-        isReadHeld = false
-        context?.read()
-    }
+    func abort()
 }

@@ -30,6 +30,14 @@ extension GatewayFailure {
         }
     }
 
+    /// - Parameter kind: what the answer is instead.
+    static func notStreaming(_ stage: Stage, status: Int, kind: String) -> GatewayFailure {
+        GatewayFailure(
+            stage: stage, code: "gateway_not_streaming",
+            message: "The gateway answered with \(kind) instead of an event stream (\(status)).", status: status,
+            isRetryable: false)
+    }
+
     static func unreachable(_ stage: Stage, _ sentence: String) -> GatewayFailure {
         GatewayFailure(stage: stage, code: "gateway_unreachable", message: sentence, isRetryable: true)
     }
@@ -66,7 +74,7 @@ extension GatewayFailure {
             isRetryable: code != 1000 && code != 1008)
     }
 
-    static func fault(_ stage: Stage, _ fault: WebSocketFault) -> GatewayFailure {
+    static func fault(_ stage: Stage, _ fault: some GatewayFault) -> GatewayFailure {
         let code =
             switch fault.closeCode {
             case 1007: "gateway_invalid_utf8"

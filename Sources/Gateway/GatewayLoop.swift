@@ -13,8 +13,9 @@ final class GatewayLoop {
     let metrics: GatewayMetrics
     private let budget: IdleBudget
     private let logger: Logger
-    private var pool: IdlePool<GatewayConnection>
-    private var connections: [ObjectIdentifier: GatewayConnection] = [:]
+    private var pool: IdlePool<any GatewayConnection>
+    private var connections: [ObjectIdentifier: any GatewayConnection] = [:]
+    private var sessions: [HTTP2Session] = []
     private var isShutDown = false
     private var allClosed: EventLoopPromise<Void>?
     private lazy var timer = LoopTimer(loop: eventLoop) { [weak self] in self?.expire() }
@@ -44,30 +45,35 @@ final class GatewayLoop {
     var acceptsStreams: Bool { !isShutDown }
 
     /// An idle connection for a stream of this model, attached to it.
-    func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> GatewayConnection? {
-        while let connection = pool.take(model: model, now: now) {
-            budget.give(model)
+    func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> (any GatewayConnection)? {
+        let key = configuration.transport == .websocket ? model : EventStreamConnection.sharedPoolKey
+        while let connection = pool.take(model: key, now: now) {
+            budget.give(key)
             if connection.attach(stream) {
                 metrics.connectionsReused.add(1, ordering: .relaxed)
                 return connection
             }
             connection.abort()
         }
-        return nil
+        return takeSession(for: stream, now: now)
     }
 
-    func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> GatewayConnection {
-        let connection = GatewayConnection(owner: self, model: model, stream: stream, now: now)
+    func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> any GatewayConnection {
+        let connection: any GatewayConnection =
+            switch configuration.transport {
+            case .websocket: WebSocketConnection(owner: self, model: model, stream: stream, now: now)
+            case .sse: EventStreamConnection(owner: self, stream: stream, now: now)
+            }
         connections[ObjectIdentifier(connection)] = connection
         return connection
     }
 
     /// Keeps a connection for the next request. `false`: it is too old, or enough are idle; close it.
-    func keep(_ connection: GatewayConnection) -> Bool {
-        guard !isShutDown, budget.take(connection.model) else { return false }
-        let model = connection.model
-        guard pool.put(connection, model: model, openedAt: connection.openedAt, now: .now()) else {
-            budget.give(model)
+    func keep(_ connection: some GatewayConnection) -> Bool {
+        let key = connection.poolKey
+        guard !isShutDown, budget.take(key) else { return false }
+        guard pool.put(connection, model: key, openedAt: connection.openedAt, now: .now()) else {
+            budget.give(key)
             return false
         }
         timer.set(pool.nextDeadline)
@@ -75,8 +81,9 @@ final class GatewayLoop {
     }
 
     /// An idle connection is not to be used any more.
-    func dropIdle(_ connection: GatewayConnection) {
-        if pool.remove(model: connection.model, where: { $0 === connection }) { budget.give(connection.model) }
+    func dropIdle(_ connection: some GatewayConnection) {
+        let key = connection.poolKey
+        if pool.remove(model: key, where: { $0 === connection }) { budget.give(key) }
     }
 
     func connectionOpened() {
@@ -101,10 +108,10 @@ final class GatewayLoop {
     }
 
     /// The connection is closed for good.
-    func forget(_ connection: GatewayConnection) {
+    func forget(_ connection: some GatewayConnection) {
         dropIdle(connection)
         connections[ObjectIdentifier(connection)] = nil
-        if connections.isEmpty { allClosed?.succeed() }
+        if connections.isEmpty, sessions.isEmpty { allClosed?.succeed() }
     }
 
     /// Closes what is idle (1000) and ends what is live (1001); done when the last connection is closed.
@@ -115,18 +122,55 @@ final class GatewayLoop {
         let promise = eventLoop.makePromise(of: Void.self)
         allClosed = promise
         for connection in pool.removeAll() {
-            budget.give(connection.model)
-            connection.close(code: 1000, isReading: true)
+            budget.give(connection.poolKey)
+            connection.retire()
         }
         for connection in connections.values { connection.stream?.shutDown() }
-        if connections.isEmpty { promise.succeed() }
+        for session in sessions { session.close() }
+        if connections.isEmpty, sessions.isEmpty { promise.succeed() }
         return promise.futureResult
     }
 
+    // MARK: HTTP/2
+
+    /// One that takes another stream now.
+    func session(now: NIODeadline) -> HTTP2Session? { sessions.first { $0.takesStream(now: now) } }
+
+    func addSession(on channel: any Channel, openedAt: NIODeadline) throws -> HTTP2Session {
+        let session = try HTTP2Session(owner: self, channel: channel, openedAt: openedAt)
+        sessions.append(session)
+        connectionOpened()
+        return session
+    }
+
+    /// Keeps a session without streams. `false`: enough connections are idle, close it.
+    func keepSession() -> Bool { !isShutDown && budget.take(EventStreamConnection.sharedPoolKey) }
+
+    func endIdlenessOfSession() { budget.give(EventStreamConnection.sharedPoolKey) }
+
+    /// The session is closed for good.
+    func forget(_ session: HTTP2Session) {
+        sessions.removeAll { $0 === session }
+        connectionClosed()
+        if connections.isEmpty, sessions.isEmpty { allClosed?.succeed() }
+    }
+
+    private func takeSession(for stream: GatewayStream, now: NIODeadline) -> (any GatewayConnection)? {
+        guard let session = session(now: now) else { return nil }
+        let connection = EventStreamConnection(owner: self, stream: stream, now: now)
+        connections[ObjectIdentifier(connection)] = connection
+        connection.attachToSession()
+        session.open(connection)
+        metrics.connectionsReused.add(1, ordering: .relaxed)
+        return connection
+    }
+
+    // MARK: -
+
     private func expire() {
         for connection in pool.expire(now: .now()) {
-            budget.give(connection.model)
-            connection.close(code: 1000, isReading: true)
+            budget.give(connection.poolKey)
+            connection.retire()
         }
         timer.set(pool.nextDeadline)
     }

@@ -2,7 +2,7 @@ public import Synchronization
 
 /// Counts of one gateway client since its start. Any thread may read.
 public final class GatewayMetrics: Sendable {
-    /// Connections that were upgraded.
+    /// Connections that were set up, up to the upgrade for a WebSocket.
     public let connectionsOpened = Atomic<Int>(0)
     /// Connections open now, idle ones included.
     public let connectionsLive = Atomic<Int>(0)

@@ -14,7 +14,7 @@ public final class GatewayStream {
     private var handler: (any GatewayStreamHandler)?
     private var machine: GatewayStreamMachine
     private var memory = FrameMemory()
-    private var connection: GatewayConnection?
+    private var connection: (any GatewayConnection)?
     private var wasAnnounced = false
     private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.timedOut() }
     /// Reading is paused.
@@ -75,11 +75,11 @@ public final class GatewayStream {
 
     func connectionFailed(_ failure: GatewayFailure) { perform(machine.connectFailed(failure)) }
 
-    func connectionReady(_ connection: GatewayConnection, isReused: Bool) {
+    func connectionReady(_ connection: any GatewayConnection, isReused: Bool) {
         self.connection = connection
         machine.requestWritten(onReusedConnection: isReused, now: .now())
         timer.set(machine.deadline)
-        connection.send(body) { [weak self, weak connection] in
+        connection.send(body, traceparent: traceparent) { [weak self, weak connection] in
             guard let self, self.connection === connection else { return }
             machine.requestFlushed(now: .now())
             timer.set(machine.deadline)
@@ -89,8 +89,17 @@ public final class GatewayStream {
         handler?.streamStarted(onReusedConnection: isReused)
     }
 
-    /// A whole message. Runs for every token: nothing here allocates or waits.
-    func received(_ message: UnsafeRawBufferPointer, on connection: GatewayConnection) {
+    /// The answer is not a stream. - Parameter isWhole: all of it was read.
+    func answerRefused(_ failure: GatewayFailure, isWhole: Bool) {
+        perform(machine.refused(failure, isWhole: isWhole))
+    }
+
+    /// The head of an answer came that promises to be a stream.
+    func answerBegan() { machine.answerBegan() }
+
+    /// A whole message. Runs for every token: nothing here allocates or waits. Generic, so that it is compiled for each
+    /// protocol on its own.
+    func received(_ message: UnsafeRawBufferPointer, on connection: some GatewayConnection) {
         if machine.isUntouched { body = ByteBuffer() }
         switch memory.scan(message) {
         case .chunk(let chunk): received(chunk, in: message, on: connection)
@@ -102,7 +111,9 @@ public final class GatewayStream {
         }
     }
 
-    private func received(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer, on connection: GatewayConnection) {
+    private func received(
+        _ chunk: ScannedChunk, in message: UnsafeRawBufferPointer, on connection: some GatewayConnection
+    ) {
         let hasUsage = !chunk.usage.isEmpty
         let verdict = connection.identity.admit(
             id: message[chunk.id],
@@ -123,9 +134,11 @@ public final class GatewayStream {
         }
     }
 
-    func connectionFaulted(_ fault: WebSocketFault) { perform(machine.fault(fault)) }
+    func connectionFaulted(_ fault: some GatewayFault) { perform(machine.fault(fault)) }
 
     func connectionClosed(code: UInt16?) { perform(machine.closed(code: code)) }
+
+    func answerEnded() { perform(machine.bodyEnded()) }
 
     func connectionLost() { perform(machine.disconnected()) }
 

@@ -3,13 +3,13 @@ public import NIOCore
 
 /// One job's question to a gateway.
 public struct GatewayRequest: Sendable {
-    /// Goes into the query of the upgrade (`?model=`), percent-encoded.
+    /// Over a WebSocket it goes into the query of the upgrade (`?model=`), percent-encoded.
     public var model: String
-    /// The request frame: a chat completion request, UTF-8 JSON, sent as one text message.
+    /// A chat completion request, UTF-8 JSON: one text message, or the body of a POST.
     public var body: ByteBuffer
     /// `n` of the request: the stream is finished when so many choices are.
     public var choiceCount: Int
-    /// W3C trace context for the upgrade request; only a fresh connection carries it.
+    /// W3C trace context; over a WebSocket only the upgrade of a fresh connection carries it.
     public var traceparent: String?
 
     public init(model: String, body: ByteBuffer, choiceCount: Int = 1, traceparent: String? = nil) {
@@ -48,7 +48,7 @@ public struct GatewayFailure: Error, Sendable, Equatable {
     public var code: String
     /// One sentence for a person.
     public var message: String
-    /// HTTP status of a refused upgrade or of an error frame.
+    /// HTTP status of a refused upgrade or request, or of an error message.
     public var status: Int?
     /// Close code of the WebSocket, where the gateway closed it.
     public var closeCode: Int?

@@ -20,7 +20,7 @@ struct GatewayStreamMachine: ~Copyable {
     enum Farewell: Equatable {
         /// A clean end. `sawDone`: no `[DONE]` can follow any more.
         case reuse(sawDone: Bool)
-        /// A close frame with this code, then the close.
+        /// The close; over a WebSocket a close frame with this code goes before it.
         case close(UInt16)
         /// No ceremony.
         case abort
@@ -127,6 +127,15 @@ struct GatewayStreamMachine: ~Copyable {
 
     mutating func connectFailed(_ failure: GatewayFailure) -> Action { fail(failure, .abort) }
 
+    /// The head of an answer came: whatever happens from here on, the gateway has seen the request.
+    mutating func answerBegan() { hasReceived = true }
+
+    /// The answer is not a stream. - Parameter isWhole: all of it was read.
+    mutating func refused(_ failure: GatewayFailure, isWhole: Bool) -> Action {
+        hasReceived = true
+        return fail(failure, isWhole ? .reuse(sawDone: true) : .abort)
+    }
+
     // MARK: Messages
 
     mutating func chunk(_ chunk: Chunk, now: NIODeadline) -> Action {
@@ -178,7 +187,7 @@ struct GatewayStreamMachine: ~Copyable {
         return fail(.invalidChunk(stage, sentence), .close(1003))
     }
 
-    mutating func fault(_ fault: WebSocketFault) -> Action {
+    mutating func fault(_ fault: some GatewayFault) -> Action {
         hasReceived = true
         return fail(.fault(stage, fault), .close(fault.closeCode))
     }
@@ -190,6 +199,11 @@ struct GatewayStreamMachine: ~Copyable {
 
     /// End of file or a reset, without a close frame.
     mutating func disconnected() -> Action { lost(closeCode: 1006) }
+
+    /// The body of an answer over HTTP came to its end, whole by HTTP's own measure.
+    mutating func bodyEnded() -> Action {
+        phase == .finishing ? complete(.reuse(sawDone: true)) : lost(closeCode: 1006)
+    }
 
     mutating func timeout(now: NIODeadline) -> Action {
         guard let deadline, deadline <= now else { return .none }

@@ -15,6 +15,9 @@ struct UpstreamError: Equatable {
 
     init() {}
 
+    /// It has words of an error, which no answer has.
+    var saysError: Bool { type != nil || code != nil }
+
     /// - Parameters:
     ///   - bytes: an error message, or the body of a refused upgrade; anything else leaves everything `nil`.
     ///   - secret: a word that must not be passed on.

@@ -1,5 +1,5 @@
 /// What a gateway did against RFC 6455, or against the limits set for it. The raw value is a sentence for a person.
-package enum WebSocketFault: String, Error, Sendable, CaseIterable {
+package enum WebSocketFault: String, Error, Sendable, CaseIterable, GatewayFault {
     case reservedBits = "a frame with a reserved bit set"
     case reservedOpcode = "a frame with a reserved opcode"
     case maskedFrame = "a masked frame from the server"

@@ -8,6 +8,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case amqp
     /// `WebSocketMessageAssembler`.
     case websocket
+    /// `EventStreamParser`.
+    case eventstream
 
     /// Runs the code on one input and checks what must hold whatever the input is. Pure: what it did once it does again.
     ///
@@ -18,6 +20,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .job: try JobCheck.run(input)
         case .amqp: try FrameCheck.run(input)
         case .websocket: try WebSocketCheck.run(input)
+        case .eventstream: try EventStreamCheck.run(input)
         }
     }
 }

@@ -84,13 +84,14 @@ import Testing
         }
     }
 
-    @Test func endOfFile() async throws {
-        try await TestGateway.run { peer in
-            try await peer.upgrade()
+    @Test(arguments: TestTransport.allCases)
+    func endOfFile(_ transport: TestTransport) async throws {
+        try await TestGateway.run(over: transport) { peer in
+            try await peer.open()
             _ = try await peer.readRequest()
-            try await peer.send(Self.begun)
+            try await peer.send(AnswerText.chunk("a"))
         } body: { gateway in
-            let client = try GatewayClient.test(port: gateway.port)
+            let client = try gateway.client()
             let failure = try await client.start().failure()
             #expect(failure?.code == "gateway_closed")
             #expect(failure?.closeCode == 1006)
@@ -100,17 +101,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true])
-    func cancel(begun: Bool) async throws {
+    @Test(arguments: TestTransport.allCases, [false, true])
+    func cancel(_ transport: TestTransport, begun: Bool) async throws {
         let closed = Signal()
-        try await TestGateway.run { peer in
-            try await peer.upgrade()
+        try await TestGateway.run(over: transport) { peer in
+            try await peer.open()
             _ = try await peer.readRequest()
-            if begun { try await peer.send(Self.begun) }
+            if begun { try await peer.send(AnswerText.chunk("a")) }
             await peer.waitForEnd()
             closed.fire()
         } body: { gateway in
-            let client = try GatewayClient.test(port: gateway.port)
+            let client = try gateway.client()
             let stream = try await client.start()
             try await stream.wait(for: begun ? .chunk("a") : .started(reused: false))
             try await stream.cancel()
@@ -137,19 +138,76 @@ import Testing
         await client.shutdown()
     }
 
+    /// What the messages of an answer say ends it the same way over every protocol.
+    struct Messages: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var texts: [String]
+        var code: String
+        var isRetryable = false
+    }
+
+    @Test(
+        arguments: TestTransport.allCases,
+        [
+            Messages(testDescription: "not JSON", texts: ["nonsense"], code: "gateway_invalid_chunk"),
+            Messages(testDescription: "JSON, but no chunk", texts: ["{\"a\":1}"], code: "gateway_invalid_chunk"),
+            Messages(
+                testDescription: "an id that changes", texts: [AnswerText.chunk("b", id: "other")],
+                code: "gateway_mixed_streams", isRetryable: true),
+            Messages(testDescription: "[DONE] too early", texts: ["[DONE]"], code: "gateway_incomplete"),
+            Messages(
+                testDescription: "an error",
+                texts: [#"{"error":{"message":"sk-test-0123456789","type":"server_error"}}"#],
+                code: "gateway_unavailable", isRetryable: true),
+            Messages(
+                testDescription: "a flat error",
+                texts: [#"{"type":"error","code":"context_length_exceeded","message":"x"}"#],
+                code: "gateway_bad_request"),
+            Messages(
+                testDescription: "a nested error", texts: [#"{"type":"error","status":429,"error":{"type":"x"}}"#],
+                code: "gateway_rate_limited", isRetryable: true),
+        ])
+    func messages(_ transport: TestTransport, _ test: Messages) async throws {
+        try await TestGateway.run(over: transport) { peer in
+            try await peer.open()
+            _ = try await peer.readRequest()
+            try await peer.send(AnswerText.chunk("a"))
+            for text in test.texts { try await peer.send(text) }
+            await peer.waitForEnd()
+        } body: { gateway in
+            let client = try gateway.client()
+            let result = try await client.start().result()
+            #expect(result.text == "a")
+            guard case .failed(let failure) = result.end else {
+                Issue.record("the stream did not fail")
+                return
+            }
+            #expect(failure.code == test.code)
+            #expect(failure.isRetryable == test.isRetryable)
+            #expect(failure.stage == .streaming)
+            #expect(!failure.message.contains("sk-test"))
+            await client.shutdown()
+        }
+    }
+
     private final class EventBox { var list: [StreamEvent] = [] }
 
-    @Test func shutdownEndsLiveStreams() async throws {
+    @Test(arguments: TestTransport.allCases)
+    func shutdownEndsLiveStreams(_ transport: TestTransport) async throws {
         let closed = Signal()
-        try await TestGateway.run { peer in
-            try await peer.upgrade()
+        try await TestGateway.run(over: transport) { peer in
+            try await peer.open()
             _ = try await peer.readRequest()
-            try await peer.send(Self.begun)
-            let close = try await peer.readFrame()
-            #expect(close.closeCode == 1001)
+            try await peer.send(AnswerText.chunk("a"))
+            if transport == .websocket {
+                let close = try await peer.readFrame()
+                #expect(close.closeCode == 1001)
+            } else {
+                await peer.waitForEnd()
+            }
             closed.fire()
         } body: { gateway in
-            let client = try GatewayClient.test(port: gateway.port)
+            let client = try gateway.client()
             let stream = try await client.start()
             try await stream.wait(for: .chunk("a"))
             await client.shutdown()

@@ -24,6 +24,9 @@ import Testing
         case pause, resume
         case cancel, shutDown
         case connectFailed
+        /// Over HTTP: the head of an answer, the end of its body, an answer that is no stream.
+        case answerBegan, bodyEnded
+        case refused(isWhole: Bool)
     }
 
     enum Outcome: Sendable, Equatable {
@@ -90,6 +93,9 @@ import Testing
         case .resume:
             machine.resume(now: now)
             return .none
+        case .answerBegan:
+            machine.answerBegan()
+            return .none
         case .wait(let milliseconds):
             now = now + .milliseconds(milliseconds)
             action = machine.timeout(now: now)
@@ -108,6 +114,8 @@ import Testing
         case .fault(let fault): action = machine.fault(fault)
         case .closed(let code): action = machine.closed(code: code)
         case .disconnected: action = machine.disconnected()
+        case .bodyEnded: action = machine.bodyEnded()
+        case .refused(let isWhole): action = machine.refused(gatewayError, isWhole: isWhole)
         case .cancel: action = machine.cancel()
         case .shutDown: action = machine.shutDown()
         case .connectFailed: action = machine.connectFailed(.unreachable(.connect, "x"))
@@ -140,6 +148,7 @@ import Testing
         Case("and the grace begins again", fresh + [.finish(1), .wait(400), .text, .wait(400)], .none),
         Case("close 1000 ends", fresh + [.finish(1), .closed(1000)], .complete(.close(1000))),
         Case("any close ends", fresh + [.finish(1), .closed(1011)], .complete(.close(1000))),
+        Case("the end of the body ends", fresh + [.finish(1), .bodyEnded], .complete(.reuse(sawDone: true))),
         Case("end of file ends", fresh + [.finish(1), .disconnected], .complete(.close(1000))),
         Case("an error after the finish changes nothing", fresh + [.finish(1), .error], .complete(.close(1000))),
         Case("nor does rubbish", fresh + [.finish(1), .unreadable], .complete(.close(1003))),
@@ -178,6 +187,15 @@ import Testing
         Case(
             "end of file", fresh + [.text, .disconnected],
             .failed("gateway_closed", .streaming, true, .close(1000))),
+        Case(
+            "the end of the body", fresh + [.answerBegan, .text, .bodyEnded],
+            .failed("gateway_closed", .streaming, true, .close(1000))),
+        Case(
+            "a refusal, read to its end", fresh + [.answerBegan, .refused(isWhole: true)],
+            .failed("gateway_rate_limited", .streaming, true, .reuse(sawDone: true))),
+        Case(
+            "a refusal without an end", fresh + [.answerBegan, .refused(isWhole: false)],
+            .failed("gateway_rate_limited", .streaming, true, .abort)),
         Case(
             "[DONE] before the finish", fresh + [.text, .done],
             .failed("gateway_incomplete", .streaming, false, .close(1000))),
@@ -246,6 +264,9 @@ import Testing
             .failed("gateway_closed", .request, true, .close(1000))),
         Case(
             "not when something came", [.writtenReused, .flushed, .late, .disconnected],
+            .failed("gateway_closed", .firstChunk, true, .close(1000))),
+        Case(
+            "not when the head of an answer came", [.writtenReused, .flushed, .answerBegan, .disconnected],
             .failed("gateway_closed", .firstChunk, true, .close(1000))),
         Case(
             "not on a fresh connection", fresh + [.disconnected],

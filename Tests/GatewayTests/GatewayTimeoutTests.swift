@@ -44,16 +44,21 @@ import Testing
         }
     }
 
-    @Test func firstChunk() async throws {
+    @Test(arguments: TestTransport.allCases)
+    func firstChunk(_ transport: TestTransport) async throws {
         let closed = Signal()
-        try await TestGateway.run { peer in
-            try await peer.upgrade()
+        try await TestGateway.run(over: transport) { peer in
+            try await peer.open()
             _ = try await peer.readRequest()
-            let close = try await peer.readFrame()
-            #expect(close.closeCode == 1001)
+            if transport == .websocket {
+                let close = try await peer.readFrame()
+                #expect(close.closeCode == 1001)
+            } else {
+                await peer.waitForEnd()
+            }
             closed.fire()
         } body: { gateway in
-            let client = try GatewayClient.test(port: gateway.port) { $0.firstChunkTimeout = .milliseconds(100) }
+            let client = try gateway.client { $0.firstChunkTimeout = .milliseconds(100) }
             let failure = try await client.start().failure()
             #expect(failure?.code == "gateway_first_chunk_timeout")
             #expect(failure?.stage == .firstChunk)
@@ -101,6 +106,29 @@ import Testing
             let result = try await client.start().result()
             #expect(result.text == "aaaaaaaaaa")
             #expect(result.end == .complete)
+            await client.shutdown()
+        }
+    }
+
+    /// Comments and events without data keep a connection alive, not an answer.
+    @Test(arguments: [TestTransport.http1, .http2])
+    func idleDespiteComments(_ transport: TestTransport) async throws {
+        try await TestGateway.run(over: transport) { peer in
+            _ = try await peer.readRequest()
+            try await peer.send(AnswerText.chunk("a"))
+            while true {
+                try await peer.send(peer.body(Array(": keep-alive\n\nevent: ping\ndata:\n\n".utf8)))
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        } body: { gateway in
+            let client = try gateway.client { $0.idleTimeout = .milliseconds(200) }
+            let result = try await client.start().result()
+            #expect(result.text == "a")
+            guard case .failed(let failure) = result.end else {
+                Issue.record("the stream did not fail")
+                return
+            }
+            #expect(failure.code == "gateway_idle_timeout")
             await client.shutdown()
         }
     }

@@ -203,6 +203,7 @@ import Testing
         #expect(WebSocketFault.cutCharacter.closeCode == 1007)
         #expect(WebSocketFault.messageTooLarge.closeCode == 1009)
         #expect(WebSocketFault.reservedBits.closeCode == 1002)
-        #expect(GatewayFailure.fault(.streaming, .cutCharacter).message.contains("inside a UTF-8 character"))
+        #expect(
+            GatewayFailure.fault(.streaming, WebSocketFault.cutCharacter).message.contains("inside a UTF-8 character"))
     }
 }

@@ -53,7 +53,9 @@ public struct WorkerProbe: Sendable {
 
     private func gateway(_ gateway: GatewayConfiguration) async -> Finding {
         let endpoint = gateway.endpoint
-        let subject = "gateway \(gateway.name) \(endpoint.isSecure ? "wss" : "ws")://\(endpoint.host):\(endpoint.port)"
+        let scheme = gateway.transport == .sse ? "http" : "ws"
+        let subject =
+            "gateway \(gateway.name) \(scheme)\(endpoint.isSecure ? "s" : "")://\(endpoint.host):\(endpoint.port)"
         let started = ContinuousClock.now
         do {
             let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -140,24 +140,30 @@ extension WorkerConfiguration {
 }
 
 extension WorkerConfiguration.Gateway {
-    /// The guide's path, which a base address lacks.
-    private static let streamPath = "/realtime/chat/completions"
-
     func configuration(named name: String, key: String) -> GatewayConfiguration {
         GatewayConfiguration(
-            name: name, endpoint: endpoint, apiKey: key, certificateAuthorityFile: certificateAuthorityFile,
+            name: name, transport: isEventStream ? .sse : .websocket, endpoint: endpoint, apiKey: key,
+            certificateAuthorityFile: certificateAuthorityFile,
             connectTimeout: connectTimeout, firstChunkTimeout: firstChunkTimeout, idleTimeout: idleTimeout,
             endGrace: endGrace, keepIdle: keepIdle, maximumAge: maximumAge, maximumIdle: maximumIdle,
             maximumMessageSize: maximumMessageBytes, maximumFragments: maximumFragments)
     }
 
-    /// `wss://host`, `wss://host/v1` and `wss://host/v1/realtime/chat/completions` are the same.
+    /// The address speaks HTTP: only the one transport goes with it.
+    var hasHTTPAddress: Bool { url.scheme == "https" || url.scheme == "http" }
+
+    var isEventStream: Bool { transport.map { $0 == .sse } ?? hasHTTPAddress }
+
+    /// `wss://host`, `wss://host/v1` and `wss://host/v1/realtime/chat/completions` are the same, and so are
+    /// `https://host`, `https://host/v1` and `https://host/v1/chat/completions`.
     var endpoint: GatewayConfiguration.Endpoint {
         var path = url.path
         while path.hasSuffix("/") { path.removeLast() }
         if path.isEmpty { path = "/v1" }
-        if !path.hasSuffix("/chat/completions") { path += Self.streamPath }
-        let isSecure = url.scheme == "wss"
+        if !path.hasSuffix("/chat/completions") {
+            path += isEventStream ? "/chat/completions" : "/realtime/chat/completions"
+        }
+        let isSecure = url.scheme == "wss" || url.scheme == "https"
         return GatewayConfiguration.Endpoint(
             isSecure: isSecure, host: url.host, port: url.port ?? (isSecure ? 443 : 80), path: path)
     }

@@ -4,10 +4,13 @@ extension WorkerConfiguration {
         public enum Transport: String, Sendable, CaseIterable {
             /// One request and its chunks as frames on a WebSocket.
             case websocket
+            /// A POST for each request, its chunks as server-sent events.
+            case sse
         }
 
         public var url = ServiceURL.unset
-        public var transport = Transport.websocket
+        /// `nil`: what the scheme of `url` says.
+        public var transport: Transport?
         public var keyFile = "gateway_key"
         public var keyVariable: String?
         /// What a key begins with; empty: anything.
@@ -56,10 +59,14 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
     static let keys: [ConfigurationKey<Self>] = [
         .init(
             "url", \.url, .gateway,
-            "The base, to which /realtime/chat/completions is added, or the full address.", isRequired: true,
-            example: "\"wss://api.holysheep.ai/v1\""),
-        .init("transport", \.transport, .choice(), "How the gateway streams."),
-        .init("key_file", \.keyFile, .secretFile, "Holds the API key."),
+            "The base, to which /realtime/chat/completions (wss://) or /chat/completions (https://) is added, or the full "
+                + "address.",
+            isRequired: true, example: "\"wss://api.holysheep.ai/v1\""),
+        .init(
+            optional: "transport", \.transport, .choice(),
+            "How the gateway streams; without it what the URL says: ws:// and wss:// websocket, http:// and https:// sse.",
+            example: "\"websocket\""),
+        .init("key_file", \.keyFile, .secretFileOrNone, "Holds the API key."),
         .init(
             optional: "key_env", \.keyVariable, .environmentVariable,
             "A variable with the API key, asked where the file does not exist.", example: "\"HOLYSHEEP_API_KEY\""),
@@ -68,37 +75,38 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             "What every key of this gateway begins with: finds a wrong file before the gateway says 403."),
         .init(
             optional: "ca_file", \.certificateAuthorityFile, .file,
-            "PEM file with the CAs to trust with wss://; without it the system's.",
+            "PEM file with the CAs to trust with wss:// and https://; without it the system's.",
             example: "\"/etc/chat-worker/gateway-ca.pem\""),
         .init(
             "include_usage", \.includeUsage, .flag,
             "Ask for token counts (stream_options.include_usage); off for a gateway that does not know it."),
         .init(
             "connect_timeout", \.connectTimeout, .duration(.milliseconds(100) ... .seconds(120)),
-            "TCP, TLS and upgrade together."),
+            "TCP, TLS and a WebSocket's upgrade together."),
         .init(
             "first_chunk_timeout", \.firstChunkTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
             "From the request to the first chunk; models that think before they speak need more."),
         .init(
             "idle_timeout", \.idleTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
-            "Between two chunks; pings do not count."),
+            "Between two chunks; pings and comments do not count."),
         .init(
             "end_grace", \.endGrace, .duration(.zero ... .seconds(30)),
             "After the last finish_reason: how long to wait for usage, [DONE] or close."),
         .init(
             "keep_idle", \.keepIdle, .duration(.zero ... .seconds(3_600)),
-            "An idle connection is kept so long for the next job of the same model."),
+            "An idle connection is kept so long for the next job (with websocket: of the same model)."),
         .init(
             "max_age", \.maximumAge, .duration(.seconds(1) ... .seconds(86_400)),
             "A connection takes no new job after this age."),
         .init(
-            "max_idle", \.maximumIdle, .integer(0...10_000, of: "connections"), "Idle connections kept for each model."),
+            "max_idle", \.maximumIdle, .integer(0...10_000, of: "connections"),
+            "Idle connections kept for each model; with sse for all of them together."),
         .init(
             "max_message_bytes", \.maximumMessageBytes, .size(4_096...(64 << 20)),
-            "Largest frame or message of the gateway; a larger one fails the stream."),
+            "Largest frame, message or event of the gateway; a larger one fails the stream."),
         .init(
             "max_fragments", \.maximumFragments, .integer(1...1_000_000, of: "fragments"),
-            "Fragments of one message; more of them fail the stream."),
+            "Fragments of one WebSocket message; more of them fail the stream."),
     ]
 }
 

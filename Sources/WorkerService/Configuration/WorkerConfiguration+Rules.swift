@@ -117,11 +117,25 @@ extension WorkerConfiguration {
 
     private func modelMistakes() -> [ConfigurationMistake] {
         var found: [ConfigurationMistake] = []
-        for (name, gateway) in gateways.inOrder where gateway.url.scheme == "ws" && !gateway.url.isLoopback {
-            found.append(
-                mistake(
-                    .warning, at: ["gateways", name, "url"],
-                    "the key, prompts and answers go to \(gateway.url.host) in the clear; wss:// encrypts them"))
+        for (name, gateway) in gateways.inOrder {
+            if let transport = gateway.transport, (transport == .sse) != gateway.hasHTTPAddress {
+                let schemes = transport == .sse ? "https:// or http://" : "wss:// or ws://"
+                found.append(
+                    mistake(
+                        at: ["gateways", name, "transport"],
+                        "`\(transport.rawValue)` needs a url with \(schemes), not \(gateway.url.scheme)://"))
+            }
+            if let secure = ["ws": "wss", "http": "https"][gateway.url.scheme], !gateway.url.isLoopback {
+                found.append(
+                    mistake(
+                        .warning, at: ["gateways", name, "url"],
+                        "the key, prompts and answers go to \(gateway.url.host) in the clear; \(secure):// encrypts them"
+                    ))
+            }
+            if gateway.keyFile.isEmpty, gateway.keyVariable != nil {
+                found.append(
+                    mistake(at: ["gateways", name, "key_env"], "is never asked: key_file is empty, so no key is sent"))
+            }
         }
         var upstreams: [String: String] = [:]
         for (name, model) in models.inOrder {

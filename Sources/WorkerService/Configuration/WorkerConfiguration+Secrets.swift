@@ -36,6 +36,7 @@ extension WorkerConfiguration {
 
     func gatewayKey(of name: String, _ reader: SecretReader, _ report: Report) -> String? {
         guard let gateway = gateways[name] else { return nil }
+        if gateway.keyFile.isEmpty { return "" }
         let path = ["gateways", name, "key_file"]
         do throws(SecretReader.Problem) {
             let secret = try reader.read(gateway.key)

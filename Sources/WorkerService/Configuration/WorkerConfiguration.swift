@@ -48,7 +48,10 @@ extension WorkerConfiguration: ConfigurationTable {
         .init("replies", \.replies, "Where answers stream to."),
         .init(
             each: "gateways", \.gateways, named: .label, example: "main",
-            "Model gateways, one table each; NAME is used by [models.*], in logs and metrics."),
+            "Model gateways, one table each; NAME is used by [models.*], in logs and metrics. An http:// or https:// url is "
+                + "asked as OpenAI is: a POST, answered with server-sent events. OpenAI: https://api.openai.com/v1; on this "
+                + "machine vLLM: http://127.0.0.1:8000/v1, Ollama: http://127.0.0.1:11434/v1, llama.cpp: "
+                + "http://127.0.0.1:8080/v1, with key_file = \"\" where they ask for no key, else key_prefix = \"\"."),
         .init(
             each: "models", \.models, named: .model, example: "\"gpt-4.1\"",
             "Models, by the name that jobs use, with prices in USD for a million tokens."),

@@ -1,3 +1,4 @@
+import Gateway
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -8,8 +9,9 @@ struct TestGateway: Sendable {
     typealias Script = @Sendable (TestPeer) async throws -> Void
 
     let port: Int
-    /// Connections accepted so far.
+    /// TCP connections accepted so far.
     let accepted: Counter
+    var transport = TestTransport.websocket
 
     final class Counter: Sendable {
         private let count = Atomic<Int>(0)
@@ -17,9 +19,32 @@ struct TestGateway: Sendable {
         func next() -> Int { count.add(1, ordering: .sequentiallyConsistent).oldValue }
     }
 
+    /// A client that speaks its protocol.
+    func client(change: (inout GatewayConfiguration) -> Void = { _ in }) throws -> GatewayClient {
+        try GatewayClient.test(
+            port: port, isSecure: transport == .http2, host: transport == .http2 ? "localhost" : "127.0.0.1",
+            caFile: transport == .http2 ? try GatewayTLSTests.certificates.get().authorityFile : nil
+        ) { configuration in
+            if transport != .websocket {
+                configuration.transport = .sse
+                configuration.endpoint.path = "/v1/chat/completions"
+            }
+            change(&configuration)
+        }
+    }
+
+    /// The same over any protocol. Over HTTP/2 each stream follows `script`.
+    static func run(
+        over transport: TestTransport, script: @escaping Script,
+        body: @Sendable (TestGateway) async throws -> Void
+    ) async throws {
+        if transport == .http2 { return try await runHTTP2(script: script, body: body) }
+        try await run(transport: transport, script: script, body: body)
+    }
+
     /// Runs `body` against a server whose connections each follow `script`; the peer knows its number, from 0.
     static func run(
-        tls: NIOSSLContext? = nil, script: @escaping Script,
+        tls: NIOSSLContext? = nil, transport: TestTransport = .websocket, script: @escaping Script,
         body: @Sendable (TestGateway) async throws -> Void
     ) async throws {
         let counter = Counter()
@@ -44,7 +69,7 @@ struct TestGateway: Sendable {
                         group.addTask {
                             try? await connection.executeThenClose { inbound, outbound in
                                 let peer = TestPeer(
-                                    number: number, channel: connection.channel,
+                                    transport: transport, number: number, channel: connection.channel,
                                     input: inbound.makeAsyncIterator(), output: outbound)
                                 try await script(peer)
                             }
@@ -54,7 +79,7 @@ struct TestGateway: Sendable {
             }
         }
         do {
-            try await body(TestGateway(port: port, accepted: counter))
+            try await body(TestGateway(port: port, accepted: counter, transport: transport))
         } catch {
             server.cancel()
             throw error
@@ -77,17 +102,23 @@ final class TestPeer {
 
     struct EndOfInput: Error {}
 
+    let transport: TestTransport
     let number: Int
     let channel: any Channel
+    /// The head of the last request over HTTP.
+    private(set) var requestHead: [String] = []
+    private var hasAnswered = false
     private var input: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private let output: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private var buffer = ByteBuffer()
     private(set) var maskKeys: [[UInt8]] = []
 
     init(
-        number: Int, channel: any Channel, input: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator,
+        transport: TestTransport, number: Int, channel: any Channel,
+        input: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator,
         output: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) {
+        self.transport = transport
         self.number = number
         self.channel = channel
         self.input = input
@@ -137,8 +168,14 @@ final class TestPeer {
         }
     }
 
-    /// The next request (a text message).
+    /// Does what comes before the first request.
+    func open() async throws {
+        if transport == .websocket { try await upgrade() }
+    }
+
+    /// The next request: a text message, or the body of a POST.
     func readRequest() async throws -> String {
+        if transport != .websocket { return try await readPost() }
         let frame = try await readFrame()
         guard frame.opcode == 1 else { throw EndOfInput() }
         return frame.text
@@ -146,8 +183,48 @@ final class TestPeer {
 
     func send(_ bytes: [UInt8]) async throws { try await output.write(ByteBuffer(bytes: bytes)) }
 
+    /// Sends messages, each in a write of its own.
     func send(_ texts: String...) async throws {
-        for text in texts { try await send(ServerFrame.text(text)) }
+        for text in texts { try await send(message(text)) }
+    }
+
+    /// Sends the last messages of an answer; over HTTP the end of its body as well, in the same write.
+    func finish(_ texts: String...) async throws {
+        try await send(texts.flatMap { message($0) } + end())
+        try await endAnswer()
+    }
+
+    /// Behind the bytes of `end()`.
+    func endAnswer() async throws {
+        if transport == .http2 { try await send([UInt8]()) }
+        hasAnswered = false
+    }
+
+    /// A message as it travels. Over HTTP the first one of an answer has its head before it.
+    func message(_ text: String) -> [UInt8] {
+        if transport == .websocket { return ServerFrame.text(text) }
+        return body(Array("data: \(text)\n\n".utf8))
+    }
+
+    /// The beginning of an answer over HTTP, unless it was made already, and a piece of its body.
+    func body(_ bytes: [UInt8]) -> [UInt8] {
+        let lines = ["HTTP/1.1 200 OK", "Content-Type: text/event-stream; charset=utf-8"]
+        let head = (lines + (transport == .http1 ? ["Transfer-Encoding: chunked"] : [])).joined(separator: "\r\n")
+        defer { hasAnswered = true }
+        let chunk =
+            transport == .http1 ? Array((String(bytes.count, radix: 16) + "\r\n").utf8) + bytes + [13, 10] : bytes
+        return (hasAnswered ? [] : Array((head + "\r\n\r\n").utf8)) + (bytes.isEmpty ? [] : chunk)
+    }
+
+    /// The end of an answer, as far as it is made of bytes.
+    func end() -> [UInt8] { transport == .http1 ? Array("0\r\n\r\n".utf8) : [] }
+
+    private func readPost() async throws -> String {
+        requestHead = try await readHead()
+        let field = requestHead.first { $0.lowercased().hasPrefix("content-length: ") }
+        let length = field.flatMap { Int($0.dropFirst("content-length: ".count)) } ?? 0
+        while buffer.readableBytes < length { try await more() }
+        return buffer.readString(length: length) ?? ""
     }
 
     /// Waits for the client's end of file (or reset).

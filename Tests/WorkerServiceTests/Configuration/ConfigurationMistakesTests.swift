@@ -88,6 +88,16 @@ import Testing
         Case("\n[gateways.a]\ntransport = \"websocket\"", ("2: gateways.a.url: ", "is missing; write url =")),
         Case("[webhooks.customers.acme]", ("1: webhooks.customers.acme.secret_files: ", "is missing")),
         // Rules between keys.
+        Case(
+            "[gateways.a]\nurl = \"wss://a\"\ntransport = \"sse\"",
+            ("3: gateways.a.transport: ", "`sse` needs a url with https:// or http://, not wss://")),
+        Case(
+            "[gateways.a]\nurl = \"https://a\"\ntransport = \"websocket\"",
+            ("3: gateways.a.transport: ", "`websocket` needs a url with wss:// or ws://, not https://")),
+        Case(
+            "[gateways.a]\nurl = \"https://a\"\nkey_file = \"\"\nkey_env = \"KEY\"",
+            ("4: gateways.a.key_env: ", "is never asked")),
+        Case("[gateways.a]\nurl = \"ftp://a\"", ("2: gateways.a.url: ", "https")),
         Case("[jobs]\nconcurrency = 40000", ("1: jobs.prefetch_factor: ", "over 65535")),
         Case("[jobs]\ndefault_gateway = \"x\"", ("2: jobs.default_gateway: ", "there is no [gateways.x]")),
         Case(

@@ -90,6 +90,26 @@ import Webhooks
         #expect(gateway.apiKey == "sk-1" && gateway.name == "a")
     }
 
+    @Test(
+        arguments: [
+            ("https://api.openai.com/v1", true, 443, "/v1/chat/completions"),
+            ("https://api.openai.com/v1/chat/completions", true, 443, "/v1/chat/completions"),
+            ("https://api.openai.com", true, 443, "/v1/chat/completions"),
+            ("http://api.openai.com:11434/v1/", false, 11434, "/v1/chat/completions"),
+            ("http://api.openai.com/openai", false, 80, "/openai/chat/completions"),
+        ] as [(String, Bool, Int, String)], ["", "transport = \"sse\""])
+    func eventStreamAddress(_ address: (url: String, isSecure: Bool, port: Int, path: String), line: String) throws {
+        let configuration = try WorkerConfiguration(
+            parsing: "[gateways.a]\nurl = \"\(address.url)\"\nkey_file = \"\"\n\(line)")
+        let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
+        #expect(gateway.transport == .sse)
+        #expect(
+            gateway.endpoint
+                == GatewayConfiguration.Endpoint(
+                    isSecure: address.isSecure, host: "api.openai.com", port: address.port, path: address.path))
+        #expect(gateway.apiKey.isEmpty, "key_file is empty")
+    }
+
     @Test func gatewayKeys() throws {
         let configuration = try WorkerConfiguration(
             parsing: """

@@ -16,10 +16,10 @@ extension ConfigurationValue<ServiceURL> {
         }
     }
 
-    /// `wss://host/v1`.
+    /// `wss://host/v1` or `https://host/v1`.
     static var gateway: Self {
-        .text("ws:// or wss:// URL") { text throws(ConfigurationValueError) in
-            let url = try ServiceURL.parse(text, schemes: ["wss", "ws"])
+        .text("ws://, wss://, http:// or https:// URL") { text throws(ConfigurationValueError) in
+            let url = try ServiceURL.parse(text, schemes: ["wss", "ws", "https", "http"])
             if url.user != nil { throw ConfigurationValueError("takes no user; the key stands in key_file") }
             if url.query != nil {
                 throw ConfigurationValueError("takes no query (?...); the model is put in by itself")

@@ -28,8 +28,17 @@ extension ConfigurationValue<String> {
 
     /// Where a secret stands: an absolute path, or the name of a credential. A value that looks like the secret itself
     /// is refused, and not repeated.
-    static var secretFile: Self {
-        text("credential name or absolute path", longest: 4_095).checked { name in
+    static var secretFile: Self { text("credential name or absolute path", longest: 4_095).checked(secretPlace) }
+
+    /// The same, where there may be no secret at all.
+    static var secretFileOrNone: Self {
+        text("credential name or absolute path, or \"\" for none", longest: 4_095, mayBeEmpty: true).checked { name in
+            name.isEmpty ? nil : secretPlace(name)
+        }
+    }
+
+    private static var secretPlace: @Sendable (String) -> String? {
+        { name in
             if name.hasPrefix("sk-") || name.hasPrefix("whsec_") || name.hasPrefix("whsk_") {
                 return "looks like the secret itself; put that into a file of its own and name the file here"
             }

@@ -2,7 +2,7 @@ import NIOHTTP1
 import NIOWebSocket
 
 /// The upgrade as a gateway expects it, and the judgement of its answer (RFC 6455, section 4.1).
-struct UpgradeRequest: Sendable {
+struct WebSocketUpgradeRequest: Sendable {
     let key: String
     let head: HTTPRequestHead
 
@@ -10,19 +10,12 @@ struct UpgradeRequest: Sendable {
         key = NIOWebSocketClientUpgrader.randomRequestKey()
         let endpoint = configuration.endpoint
         var headers = HTTPHeaders()
-        headers.add(name: "Host", value: Self.authority(endpoint))
+        headers.addHost(endpoint)
         headers.add(name: "Upgrade", value: "websocket")
         headers.add(name: "Connection", value: "Upgrade")
         headers.add(name: "Sec-WebSocket-Key", value: key)
         headers.add(name: "Sec-WebSocket-Version", value: "13")
-        headers.add(name: "Content-Type", value: "application/json")
-        headers.add(name: "User-Agent", value: "chat-worker")
-        if !configuration.apiKey.isEmpty {
-            headers.add(name: "Authorization", value: "Bearer \(configuration.apiKey)")
-        }
-        if let traceparent, Self.isTraceparent(traceparent) {
-            headers.add(name: "traceparent", value: traceparent)
-        }
+        headers.addRequest(of: configuration, traceparent: traceparent)
         let separator = endpoint.path.utf8.contains(0x3F) ? "&" : "?"
         head = HTTPRequestHead(
             version: .http1_1, method: .GET, uri: "\(endpoint.path)\(separator)model=\(Self.percentEncoded(model))",
@@ -55,11 +48,6 @@ struct UpgradeRequest: Sendable {
         return nil
     }
 
-    private static func authority(_ endpoint: GatewayConfiguration.Endpoint) -> String {
-        let host = endpoint.host.utf8.contains(0x3A) ? "[\(endpoint.host)]" : endpoint.host
-        return endpoint.port == (endpoint.isSecure ? 443 : 80) ? host : "\(host):\(endpoint.port)"
-    }
-
     /// Everything but RFC 3986's unreserved characters is encoded.
     static func percentEncoded(_ text: String) -> String {
         var output: [UInt8] = []
@@ -71,11 +59,5 @@ struct UpgradeRequest: Sendable {
             }
         }
         return String(decoding: output, as: UTF8.self)
-    }
-
-    /// It comes from a customer: nothing but the characters of a trace context may reach a header.
-    private static func isTraceparent(_ text: String) -> Bool {
-        (1...128).contains(text.utf8.count)
-            && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == 0x2D }
     }
 }

@@ -2,21 +2,18 @@ import ChatModel
 import NIOCore
 
 /// What comes from the gateway after the upgrade, frame by frame.
-extension GatewayConnection {
-    /// A buffer over this size is given back once it is empty.
-    private static let keptCapacity = 4096
-
+extension WebSocketConnection {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         switch phase {
         case .open, .closing(isReading: true): break
         case .settingUp:
-            pending.writeBuffer(&bytes)
+            pending.append(&bytes)
             return
         case .closing, .closed: return
         }
-        guard !isConsuming, pending.readableBytes == 0 else {
-            pending.writeBuffer(&bytes)
+        guard !isConsuming, pending.isEmpty else {
+            pending.append(&bytes)
             if !isConsuming { consumePending() }
             return
         }
@@ -25,20 +22,13 @@ extension GatewayConnection {
         if isInputClosed { inputEnded() }
     }
 
-    /// Goes on with what was kept. Its storage stays in use: a large frame that arrives in many reads is not copied with
-    /// each of them.
+    /// Goes on with what was kept.
     func consumePending() {
         guard !isConsuming else { return }
-        if pending.readableBytes > 0 {
-            var bytes = ByteBuffer()
-            swap(&bytes, &pending)
+        if !pending.isEmpty {
+            var bytes = pending.take()
             consume(&bytes)
-            if isReadable, pending.readableBytes == 0 {
-                pending = bytes
-                trimPending()
-            } else {
-                keep(bytes)
-            }
+            if isReadable, pending.isEmpty { pending.putBack(bytes) } else { keep(bytes) }
         }
         if isInputClosed { inputEnded() }
     }
@@ -46,28 +36,8 @@ extension GatewayConnection {
     /// Frames are still looked at.
     private var isReadable: Bool { phase == .open || phase == .closing(isReading: true) }
 
-    /// Stores what was not consumed, before anything that arrived meanwhile.
     private func keep(_ bytes: ByteBuffer) {
-        guard isReadable else {
-            pending = ByteBuffer()
-            return
-        }
-        // A received buffer is left to the channel, which uses it for the next read; hence the copies.
-        var rest = bytes
-        if pending.readableBytes == 0 {
-            pending.clear()
-            pending.writeBuffer(&rest)
-        } else if rest.readableBytes > 0 {
-            rest.writeBuffer(&pending)
-            pending = rest
-        }
-        trimPending()
-    }
-
-    /// A quiet connection keeps no large buffer.
-    private func trimPending() {
-        guard pending.readableBytes == 0 else { return }
-        if pending.capacity > Self.keptCapacity { pending = ByteBuffer() } else { pending.clear() }
+        if isReadable { pending.keep(bytes) } else { pending.discard() }
     }
 
     /// Takes frames off the front of `bytes` until one is incomplete, reading is paused, or the connection is done for.
@@ -155,7 +125,7 @@ extension GatewayConnection {
     func inputEnded() {
         guard phase != .settingUp else { return }
         if let stream {
-            guard !(stream.isPaused && pending.readableBytes > 0), !isConsuming else { return }
+            guard !(stream.isPaused && !pending.isEmpty), !isConsuming else { return }
             stream.connectionLost()
         } else {
             owner.dropIdle(self)

@@ -1,46 +1,33 @@
-import FoundationEssentials
 import NIOCore
 import NIOHTTP1
-import NIOPosix
-import NIOSSL
 import NIOTLS
 
 /// Asks for the WebSocket and judges the answer; leaves the pipeline once it has it, together with the HTTP coders.
 ///
 /// A refusal's body is read up to 4 KiB, for the gateway's own type and code. Bound to the channel's event loop.
-final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class WebSocketUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
 
-    static let maximumBody = 4096
-
-    private let connection: GatewayConnection
-    private let request: UpgradeRequest
+    private let connection: WebSocketConnection
+    private let request: WebSocketUpgradeRequest
     private let isSecure: Bool
     private let secret: String
     private let encoder: HTTPRequestEncoder
     private let decoder: ByteToMessageHandler<HTTPResponseDecoder>
-    private var head: HTTPResponseHead?
-    private var body = ByteBuffer()
+    private var answer: GatewayRefusal?
     private var isSent = false
     private var isDecided = false
 
     private init(
-        connection: GatewayConnection, request: UpgradeRequest, isSecure: Bool, secret: String
+        connection: WebSocketConnection, request: WebSocketUpgradeRequest, isSecure: Bool, secret: String
     ) {
         self.connection = connection
         self.request = request
         self.isSecure = isSecure
         self.secret = secret
-        var configuration = HTTPRequestEncoder.Configuration()
-        configuration.automaticallySetFramingHeaders = false
-        encoder = HTTPRequestEncoder(configuration: configuration)
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = 8192
-        limits.maxHeaderListSize = 16_384
-        limits.maxHeaderFieldCount = 100
-        decoder = ByteToMessageHandler(
-            HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
+        encoder = GatewayHTTP1.makeEncoder()
+        decoder = GatewayHTTP1.makeDecoder()
     }
 
     /// Makes the decoder's generic types known to Swift's runtime, before several event loops need them at the same moment:
@@ -50,10 +37,10 @@ final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandle
 
     /// Puts the handler and the HTTP coders at the end of a connected channel's pipeline.
     static func install(
-        on channel: any Channel, connection: GatewayConnection, request: UpgradeRequest,
+        on channel: any Channel, connection: WebSocketConnection, request: WebSocketUpgradeRequest,
         configuration: GatewayConfiguration
-    ) throws -> GatewayUpgradeHandler {
-        let handler = GatewayUpgradeHandler(
+    ) throws -> WebSocketUpgradeHandler {
+        let handler = WebSocketUpgradeHandler(
             connection: connection, request: request, isSecure: configuration.endpoint.isSecure,
             secret: configuration.apiKey)
         let pipeline = channel.pipeline.syncOperations
@@ -76,12 +63,10 @@ final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandle
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isDecided else { return }
         switch unwrapInboundIn(data) {
-        case .head(let head): self.head = head
-        case .body(var part):
-            if var slice = part.readSlice(length: min(part.readableBytes, Self.maximumBody - body.readableBytes)) {
-                body.writeBuffer(&slice)
-            }
-            if body.readableBytes == Self.maximumBody { decide(context) }
+        case .head(let head): answer = GatewayRefusal(head: head)
+        case .body(let part):
+            answer?.append(part)
+            if answer?.isFull == true { decide(context) }
         case .end: decide(context)
         }
     }
@@ -92,17 +77,14 @@ final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandle
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(refusal ?? Self.failure(error, stage: stage))
+        fail(refusal ?? GatewayFailure(setUp: error, stage: stage))
         context.close(promise: nil)
     }
 
     /// The refusal whose head has come, even where its body never ends.
     var refusal: GatewayFailure? {
-        guard let head, head.status != .switchingProtocols else { return nil }
-        let now = Date().timeIntervalSince1970
-        var details = body.withUnsafeReadableBytes { UpstreamError($0, hiding: secret, now: now) }
-        details.readHeaders(now: now) { head.headers.first(name: $0) }
-        return .refused(.upgrade, status: Int(head.status.code), details)
+        guard let answer, answer.head.status != .switchingProtocols else { return nil }
+        return .refused(.upgrade, status: Int(answer.head.status.code), answer.details(hiding: secret))
     }
 
     private var stage: GatewayFailure.Stage { isSent ? .upgrade : .connect }
@@ -116,7 +98,7 @@ final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandle
     }
 
     private func decide(_ context: ChannelHandlerContext) {
-        guard !isDecided, let head else { return }
+        guard !isDecided, let head = answer?.head else { return }
         guard head.status == .switchingProtocols else { return fail(refusal) }
         if let complaint = request.complaint(about: head) {
             return fail(.protocolError(.upgrade, "The gateway answered with \(complaint)."))
@@ -143,23 +125,5 @@ final class GatewayUpgradeHandler: ChannelInboundHandler, RemovableChannelHandle
         guard !isDecided, let failure else { return }
         isDecided = true
         connection.setUpFailed(failure)
-    }
-
-    /// What a failed connect, handshake or upgrade means.
-    static func failure(_ error: any Error, stage: GatewayFailure.Stage) -> GatewayFailure {
-        switch error {
-        case ChannelError.connectTimeout: return .timedOut(.connect)
-        case NIOSSLError.uncleanShutdown, NIOSSLError.handshakeFailed(.sslError([.eofDuringHandshake])):
-            return .unreachable(stage, "The gateway closed the connection during its set-up.")
-        case NIOSSLError.handshakeFailed, is BoringSSLError:
-            return .tlsFailed("The TLS handshake with the gateway failed, or its certificate is not trusted.")
-        case is NIOSSLError, is NIOSSLExtraError:
-            return .tlsFailed("The gateway's certificate is not for this host.")
-        case is HTTPParserError:
-            return .protocolError(stage, "The gateway answered with something that is not HTTP/1.1.")
-        case is NIOConnectionError, is IOError, is SocketAddressError:
-            return .unreachable(stage, "The gateway could not be reached.")
-        default: return .unreachable(stage, "The connection to the gateway failed.")
-        }
     }
 }

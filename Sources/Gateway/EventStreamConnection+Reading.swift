@@ -1,0 +1,149 @@
+import ChatModel
+import NIOCore
+import NIOHTTP1
+
+/// What comes from the gateway, answer by answer.
+extension EventStreamConnection {
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): began(head)
+        case .body(let bytes): read(bytes)
+        case .end:
+            isBodyEnded = true
+            bodyEnded()
+        }
+    }
+
+    private func began(_ head: HTTPResponseHead) {
+        guard case .requested = phase, let stream else { return unexpectedData() }
+        // "Continue" and "early hints" come before the answer.
+        if (102..<200).contains(head.status.code) || head.status == .continue { return }
+        keepsAlive = head.isKeepAlive
+        stream.answerBegan()
+        if head.status.code < 300, head.status == .ok, EventStreamRequest.complaint(about: head) == nil {
+            phase = .answering
+        } else {
+            phase = .refused(GatewayRefusal(head: head))
+            startTimer()
+        }
+    }
+
+    private func read(_ bytes: ByteBuffer) {
+        var bytes = bytes
+        switch phase {
+        case .answering:
+            guard !isConsuming, pending.isEmpty else {
+                pending.append(&bytes)
+                if !isConsuming { consumePending() }
+                return
+            }
+            consume(&bytes)
+            keep(bytes)
+        case .refused(var refusal):
+            refusal.append(bytes)
+            phase = .refused(refusal)
+            if refusal.isFull { refuse(isWhole: false) }
+        case .draining(let sofar):
+            let total = sofar + bytes.readableBytes
+            phase = .draining(bytes: total)
+            if total > Self.longestRest { abort() }
+        case .settingUp, .idle, .requested: unexpectedData()
+        case .closed: break
+        }
+    }
+
+    private func bodyEnded() {
+        switch phase {
+        case .answering: inputEnded()
+        case .refused: refuse(isWhole: true)
+        case .draining: becomeIdle()
+        case .settingUp, .idle, .requested, .closed: break
+        }
+    }
+
+    /// Goes on with what was kept.
+    func consumePending() {
+        guard !isConsuming else { return }
+        if !pending.isEmpty {
+            var bytes = pending.take()
+            consume(&bytes)
+            if case .answering = phase, pending.isEmpty { pending.putBack(bytes) } else { keep(bytes) }
+        }
+        if isBodyEnded || isInputClosed { inputEnded() }
+    }
+
+    private func keep(_ bytes: ByteBuffer) {
+        if case .answering = phase { pending.keep(bytes) } else { pending.discard() }
+    }
+
+    /// Takes events off the front of `bytes` until one is incomplete, reading is paused, or the stream is over.
+    private func consume(_ bytes: inout ByteBuffer) {
+        isConsuming = true
+        defer { isConsuming = false }
+        while bytes.readableBytes > 0 {
+            guard case .answering = phase, let stream, !stream.isPaused else { return }
+            let (used, goesOn) = bytes.withUnsafeReadableBytes { input in
+                switch parser.next(input) {
+                case .needsMore(let used): return (used, false)
+                case .event(let used, let event):
+                    handle(event, in: input, for: stream)
+                    return (used, true)
+                }
+            }
+            bytes.moveReaderIndex(forwardBy: used)
+            guard goesOn else { return }
+        }
+    }
+
+    /// An event without data is a sign of life, and nothing else.
+    private func handle(_ event: EventStreamParser.Event, in input: UnsafeRawBufferPointer, for stream: GatewayStream) {
+        switch event {
+        case .message(let range):
+            if !range.isEmpty { stream.received(UnsafeRawBufferPointer(rebasing: input[range]), on: self) }
+        case .assembledMessage:
+            // The local copy of the handle keeps the bytes while the handler looks at them.
+            let message = parser.assembled
+            parser.discardAssembled()
+            message.withUnsafeReadableBytes { stream.received($0, on: self) }
+        case .fault(let fault): stream.connectionFaulted(fault)
+        }
+    }
+
+    /// End of the answer, or of the connection. What came before it and is held back is handed out first, once the stream
+    /// reads again.
+    func inputEnded() {
+        switch phase {
+        case .answering, .requested:
+            // A session that lets go of a request without a word is not trusted with another.
+            if case .requested = phase { session?.retire() }
+            guard let stream, !(stream.isPaused && !pending.isEmpty), !isConsuming else { return }
+            isBodyEnded ? stream.answerEnded() : stream.connectionLost()
+        case .refused: refuse(isWhole: false)
+        case .idle, .draining: owner.dropIdle(self)
+        case .settingUp, .closed: break
+        }
+    }
+
+    /// What was read of a refusal is all that will be.
+    func refuse(isWhole: Bool) {
+        guard case .refused(let refusal) = phase else { return }
+        stream?.answerRefused(failure(of: refusal), isWhole: isWhole)
+    }
+
+    func failure(of refusal: GatewayRefusal) -> GatewayFailure {
+        let status = Int(refusal.head.status.code)
+        let details = refusal.details(hiding: owner.configuration.apiKey)
+        guard (100..<300).contains(status) else { return .refused(.request, status: status, details) }
+        // Some gateways answer 200 and say what went wrong in the body.
+        if details.saysError { return .refused(.request, status: details.status, details) }
+        return .notStreaming(
+            .request, status: status, kind: EventStreamRequest.complaint(about: refusal.head) ?? "something else")
+    }
+
+    /// Nothing was asked for: whoever speaks now cannot be understood.
+    private func unexpectedData() {
+        owner.countUnexpectedData()
+        owner.dropIdle(self)
+        if let stream { stream.connectionLost() } else { abort() }
+    }
+}

@@ -1,0 +1,25 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+
+extension GatewayFailure {
+    /// What a failed connect, handshake or first answer means.
+    init(setUp error: any Error, stage: Stage) {
+        self =
+            switch error {
+            case ChannelError.connectTimeout: .timedOut(.connect)
+            case NIOSSLError.uncleanShutdown, NIOSSLError.handshakeFailed(.sslError([.eofDuringHandshake])):
+                .unreachable(stage, "The gateway closed the connection during its set-up.")
+            case NIOSSLError.handshakeFailed, is BoringSSLError:
+                .tlsFailed("The TLS handshake with the gateway failed, or its certificate is not trusted.")
+            case is NIOSSLError, is NIOSSLExtraError:
+                .tlsFailed("The gateway's certificate is not for this host.")
+            case is HTTPParserError:
+                .protocolError(stage, "The gateway answered with something that is not HTTP/1.1.")
+            case is NIOConnectionError, is IOError, is SocketAddressError:
+                .unreachable(stage, "The gateway could not be reached.")
+            default: .unreachable(stage, "The connection to the gateway failed.")
+            }
+    }
+}

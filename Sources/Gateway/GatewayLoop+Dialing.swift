@@ -1,0 +1,53 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+
+/// How a socket to the gateway comes about, whichever protocol is spoken on it.
+extension GatewayLoop {
+    /// Connects TCP. Nothing is read before `startReading`, when the pipeline is complete.
+    func dial() -> EventLoopFuture<any Channel> {
+        // The stream's own deadline comes first.
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .connectTimeout(TimeAmount(bounded: configuration.connectTimeout) + .seconds(1))
+            .channelOption(.autoRead, value: false)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            // A chunk or two while an answer trickles, and many at once where it pours: the channel keeps what it read into.
+            .channelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536))
+        let endpoint = configuration.endpoint
+        let address = try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)
+        return address.map { bootstrap.connect(to: $0) } ?? bootstrap.connect(host: endpoint.host, port: endpoint.port)
+    }
+
+    /// Puts TLS first into the pipeline, where the gateway's address asks for it.
+    func addTLS(to channel: any Channel) throws {
+        guard let tls else { return }
+        let handler = try NIOSSLClientHandler(context: tls, serverHostname: serverName)
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    func startReading(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
+        try options.setOption(.autoRead, value: true)
+    }
+}
+
+/// HTTP/1.1 as a client of a gateway speaks it: all headers are its own, those of the answer are bounded.
+enum GatewayHTTP1 {
+    static func makeEncoder() -> HTTPRequestEncoder {
+        var configuration = HTTPRequestEncoder.Configuration()
+        configuration.automaticallySetFramingHeaders = false
+        return HTTPRequestEncoder(configuration: configuration)
+    }
+
+    static func makeDecoder() -> ByteToMessageHandler<HTTPResponseDecoder> {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 8192
+        limits.maxHeaderListSize = 16_384
+        limits.maxHeaderFieldCount = 100
+        return ByteToMessageHandler(
+            HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
+    }
+}

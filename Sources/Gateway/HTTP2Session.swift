@@ -1,0 +1,116 @@
+import NIOCore
+import NIOHTTP2
+
+/// One HTTP/2 connection to the gateway, shared by the requests of its event loop: a stream for each.
+///
+/// The last handler of its channel, where it sees what concerns the connection as a whole. Bound to its event loop.
+final class HTTP2Session: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame
+
+    /// Until the gateway says how many streams it takes (RFC 9113, section 6.5.2, asks for no fewer).
+    private static let firstLimit = 100
+
+    private let owner: GatewayLoop
+    private let channel: any Channel
+    private let multiplexer: HTTP2StreamMultiplexer
+    private let oldAt: NIODeadline
+    private var limit = firstLimit
+    private var streams = 0
+    /// The gateway, or its age, allows no more streams.
+    private var isLeaving = false
+    /// Counted as idle.
+    private var isIdle = false
+    private var isClosed = false
+    private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.close() }
+
+    /// Speaks HTTP/2 on a channel whose handshake agreed on it.
+    init(owner: GatewayLoop, channel: any Channel, openedAt: NIODeadline) throws {
+        self.owner = owner
+        self.channel = channel
+        oldAt = openedAt + TimeAmount(bounded: owner.configuration.maximumAge)
+        multiplexer = HTTP2StreamMultiplexer(mode: .client, channel: channel, inboundStreamInitializer: nil)
+        let settings = nioDefaultSettings + [HTTP2Setting(parameter: .enablePush, value: 0)]
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(NIOHTTP2Handler(mode: .client, initialSettings: settings))
+        try pipeline.addHandler(multiplexer)
+        try pipeline.addHandler(self)
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.channelClosed() }
+    }
+
+    func takesStream(now: NIODeadline) -> Bool {
+        !isLeaving && !isClosed && channel.isActive && streams < limit && now < oldAt
+    }
+
+    /// Makes a stream for a connection. Its channel comes with the loop's next turn, or `sessionFailed`.
+    func open(_ connection: EventStreamConnection) {
+        streams += 1
+        endIdleness()
+        connection.join(self)
+        let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
+        let parent = channel
+        let promise = channel.eventLoop.makePromise(of: (any Channel).self)
+        promise.futureResult.assumeIsolated().whenFailure { _ in connection.sessionFailed() }
+        multiplexer.createStreamChannel(promise: promise) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                guard parent.isActive else { throw ChannelError.ioOnClosedChannel }
+                try bound.value.multiplex(on: channel)
+            }
+        }
+    }
+
+    /// A stream has ended, whichever way.
+    func streamClosed() {
+        streams -= 1
+        if streams == 0 { becomeIdle() }
+    }
+
+    /// Takes no more streams; closes when those that there are have ended.
+    func retire() {
+        isLeaving = true
+        if streams == 0 { close() }
+    }
+
+    /// Closes the connection, and all streams with it.
+    func close() {
+        guard !isClosed else { return }
+        isLeaving = true
+        channel.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data).payload {
+        case .settings(.settings(let settings)):
+            for setting in settings where setting.parameter == .maxConcurrentStreams { limit = setting.value }
+        case .goAway: retire()
+        default: break
+        }
+    }
+
+    /// What concerns one stream is told to that stream; all else ends the connection.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is NIOHTTP2Errors.StreamError { return }
+        context.close(promise: nil)
+    }
+
+    private func becomeIdle() {
+        guard !isClosed else { return }
+        let now = NIODeadline.now()
+        guard !isLeaving, now < oldAt, owner.keepSession() else { return close() }
+        isIdle = true
+        timer.set(min(now + TimeAmount(bounded: owner.configuration.keepIdle), oldAt))
+    }
+
+    private func endIdleness() {
+        guard isIdle else { return }
+        isIdle = false
+        timer.set(nil)
+        owner.endIdlenessOfSession()
+    }
+
+    private func channelClosed() {
+        isClosed = true
+        endIdleness()
+        timer.invalidate()
+        owner.forget(self)
+    }
+}
