@@ -15,10 +15,11 @@ extension EventStreamConnection {
     }
 
     private func began(_ head: HTTPResponseHead) {
+        if case .closed = phase { return }
         guard case .requested = phase, let stream else { return unexpectedData() }
         // "Continue" and "early hints" come before the answer.
         if (102..<200).contains(head.status.code) || head.status == .continue { return }
-        keepsAlive = head.isKeepAlive
+        keepsAlive = session != nil || head.isKeepAlive
         stream.answerBegan()
         if head.status.code < 300, head.status == .ok, EventStreamRequest.complaint(about: head) == nil {
             phase = .answering

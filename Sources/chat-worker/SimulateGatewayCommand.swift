@@ -6,13 +6,16 @@ import WorkerService
 struct SimulateGatewayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gateway",
-        abstract: "Speaks the model gateway's WebSocket protocol, from a script or a real model.",
+        abstract: "Speaks the model gateway's protocols (WebSocket, event streams), from a script or a real model.",
         discussion: """
             Example: a slow gateway that loses every tenth connection after 20 tokens
               chat-worker simulate gateway --port 8090 --rate 30 --fault cut:20@10%
 
             Example: the same protocol in front of any OpenAI-compatible server
               chat-worker simulate gateway --port 8090 --upstream http://127.0.0.1:8098
+
+            On the same port POST /v1/chat/completions is answered with server-sent events, through TLS over HTTP/2 too.
+            There close ends the body, cut and reset the connection or the HTTP/2 stream, and late has no meaning.
 
             Faults: refuse:STATUS[:RETRY-AFTER]  close:CODE[:TOKENS]  cut[:TOKENS]  reset[:TOKENS]  silence[:TOKENS]
             garbage[:TOKENS]  utf8[:TOKENS]  swap-id[:TOKENS]  error:TYPE[:TOKENS[:nested|flat|typed]]  late
@@ -26,7 +29,7 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("File with the keys (sk-…) that are let in, one a line. Default: any.", valueName: "file"))
     var keyFile: String?
-    @Option(help: ArgumentHelp("PEM file with the certificate chain, for wss.", valueName: "file"))
+    @Option(help: ArgumentHelp("PEM file with the certificate chain, for wss and https.", valueName: "file"))
     var certificate: String?
     @Option(help: ArgumentHelp("PEM file with the certificate's key.", valueName: "file"))
     var key: String?

@@ -2,6 +2,7 @@ public import ArgumentParser
 public import GatewaySimulator
 
 extension EscapeMode: ExpressibleByArgument {}
+extension LineEnd: ExpressibleByArgument {}
 extension SimulatedGateway.FrameKind: ExpressibleByArgument {}
 
 /// Where a stand-in listens and how it reports.
@@ -63,7 +64,7 @@ struct SpeechOptions: ParsableArguments {
 struct MannerOptions: ParsableArguments {
     @Option(help: "Which data frames carry the chunks.")
     var frames = SimulatedGateway.FrameKind.text
-    @Flag(help: "Cut messages into fragments at any byte.")
+    @Flag(help: "Cut messages into fragments at any byte; also the pieces of event streams.")
     var fragment = false
     @Option(help: "How much of the text is written as \\uXXXX.")
     var escape = EscapeMode.none
@@ -73,6 +74,12 @@ struct MannerOptions: ParsableArguments {
     var noUsage = false
     @Flag(help: "Send [DONE] at the end of an answer.")
     var done = false
+    @Option(help: "How the lines of event streams end.")
+    var lineEnd = LineEnd.lf
+    @Flag(help: "Send comments between the events of event streams.")
+    var comments = false
+    @Flag(help: "Speak HTTP/1.1 only, through TLS too.")
+    var noHttp2 = false
     @Flag(help: "Close with 1000 after each answer.")
     var closeAfterAnswer = false
 
@@ -84,5 +91,8 @@ struct MannerOptions: ParsableArguments {
         options.sendsUsage = !noUsage
         options.sendsDone = done
         options.closesAfterAnswer = closeAfterAnswer
+        options.lineEnd = lineEnd
+        options.sendsComments = comments
+        options.speaksHTTP2 = !noHttp2
     }
 }

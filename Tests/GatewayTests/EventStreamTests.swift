@@ -215,6 +215,29 @@ import Testing
         }
     }
 
+    /// The answer is whole with its usage. The stream is not reset then: `[DONE]` and its end may come.
+    @Test func restOfTheBody() async throws {
+        let ended = Signal()
+        let drained = Signal()
+        try await TestGateway.run(over: .http2) { peer in
+            _ = try await peer.readRequest()
+            try await peer.send(AnswerText.chunk("x"), AnswerText.finish(), AnswerText.usage())
+            try await ended.wait()
+            // A reset would have come with the client's end of the stream; give it the way of a round trip.
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(peer.channel.isActive)
+            try await peer.finish("[DONE]")
+            drained.fire()
+        } body: { gateway in
+            let client = try gateway.client { $0.endGrace = .seconds(30) }
+            let end = try await client.start().result().end
+            #expect(end == .complete)
+            ended.fire()
+            try await drained.wait()
+            await client.shutdown()
+        }
+    }
+
     /// An HTTP/1.0 server, and one that closes: the answer is whole, the connection is not used again.
     @Test(arguments: ["HTTP/1.0 200 OK", "HTTP/1.1 200 OK\r\nConnection: close"])
     func notKeptOpen(_ head: String) async throws {

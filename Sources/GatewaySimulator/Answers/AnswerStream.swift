@@ -49,7 +49,7 @@ struct AnswerStream {
     }
 
     /// Writes what is due, at most about `budget` tokens of it.
-    mutating func advance(now: NIODeadline, into output: inout WebSocketOutput, budget: Int) -> Step {
+    mutating func advance(now: NIODeadline, into output: inout some AnswerOutput, budget: Int) -> Step {
         if phase == .opening {
             guard now >= firstTokenAt else { return .wait(until: firstTokenAt) }
             if let step = strike(into: &output) { return step }
@@ -88,7 +88,7 @@ struct AnswerStream {
         firstTokenAt + .nanoseconds(Int64(Double(round) * interval))
     }
 
-    private mutating func open(into output: inout WebSocketOutput) {
+    private mutating func open(into output: inout some AnswerOutput) {
         phase = .tokens
         for (index, choice) in plan.choices.enumerated() {
             var hasContent = true
@@ -98,7 +98,7 @@ struct AnswerStream {
         if let late = plan.lateChunk { output.message(late) }
     }
 
-    private mutating func sendRound(into output: inout WebSocketOutput) {
+    private mutating func sendRound(into output: inout some AnswerOutput) {
         for choice in plan.choices.indices where round < plan.choices[choice].tokenCount {
             send(choice: choice, into: &output)
             tokensSent += 1
@@ -108,7 +108,7 @@ struct AnswerStream {
     }
 
     @inline(__always)
-    private mutating func send(choice: Int, into output: inout WebSocketOutput) {
+    private mutating func send(choice: Int, into output: inout some AnswerOutput) {
         switch plan.choices[choice].source {
         case .script(let script, let start):
             script.withToken(start + round) {
@@ -123,7 +123,7 @@ struct AnswerStream {
         }
     }
 
-    private mutating func finish(into output: inout WebSocketOutput) {
+    private mutating func finish(into output: inout some AnswerOutput) {
         phase = .ended
         for (index, choice) in plan.choices.enumerated() {
             output.message(template.chunk(choice: index, delta: Array("{}".utf8), finishReason: choice.finishReason))
@@ -137,7 +137,7 @@ struct AnswerStream {
     }
 
     /// Carries out the fault if its time has come; a fault beyond the last token strikes before the finish reason.
-    private mutating func strike(into output: inout WebSocketOutput) -> Step? {
+    private mutating func strike(into output: inout some AnswerOutput) -> Step? {
         guard let fault, let after = fault.tokensBefore, round == min(after, roundCount) else { return nil }
         self.fault = nil
         switch fault {

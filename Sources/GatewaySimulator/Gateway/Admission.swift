@@ -3,6 +3,8 @@ import NIOHTTP1
 /// Decides about an HTTP request before it becomes a WebSocket, or instead. Pure.
 struct Admission: Sendable, Equatable {
     var path: String
+    /// Of requests that are answered with an event stream.
+    var httpPath = "/v1/chat/completions"
     var apiKeys: [String]
 
     /// An answer in plain HTTP.
@@ -48,6 +50,13 @@ struct Admission: Sendable, Equatable {
             return .answer(.error(status, "Simulated refusal", retryAfter: retryAfter))
         }
         return .admit
+    }
+
+    /// What a request for an event stream is refused with, if it is. - Parameter fault: one that refuses this request.
+    func refusal(of head: HTTPRequestHead, fault: Fault?) -> Answer? {
+        guard isAuthorized(head) else { return Self.unauthorized }
+        guard case .refuse(let status, let retryAfter) = fault else { return nil }
+        return .error(status, "Simulated refusal", retryAfter: retryAfter)
     }
 
     /// The value of `model` in the query, decoded.

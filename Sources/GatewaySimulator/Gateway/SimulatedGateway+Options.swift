@@ -6,7 +6,7 @@ extension SimulatedGateway {
         case mixed
     }
 
-    /// PEM files for `wss://`.
+    /// PEM files for `wss://` and `https://`.
     public struct TLS: Sendable, Equatable {
         /// The chain, the server's own certificate first.
         public var certificateFile: String
@@ -44,6 +44,10 @@ extension SimulatedGateway {
         public var port = 0
         /// The path of the WebSocket endpoint.
         public var path = "/v1/realtime/chat/completions"
+        /// The path of requests (POST) that are answered with server-sent events.
+        public var httpPath = "/v1/chat/completions"
+        /// HTTP/2 for those who ask for it through TLS.
+        public var speaksHTTP2 = true
         /// Keys that are let in; empty lets everybody in.
         public var apiKeys: [String] = []
         public var tls: TLS?
@@ -70,18 +74,22 @@ extension SimulatedGateway {
         public var callsTools = false
 
         public var frames = FrameKind.text
-        /// Messages are cut into fragments at any byte.
+        /// Messages are cut into fragments at any byte; so are the pieces in which events are written.
         public var fragmentsMessages = false
         public var escape = EscapeMode.none
         /// Escaped surrogate pairs are cut between two chunks.
         public var splitsSurrogates = false
         /// A usage chunk where the request asks for it.
         public var sendsUsage = true
-        /// A last message `[DONE]`.
+        /// A last message `[DONE]`; event streams always have it.
         public var sendsDone = false
+        /// Of event streams.
+        public var lineEnd = LineEnd.lf
+        /// Comments between events, as some gateways keep connections alive.
+        public var sendsComments = false
         /// Closes with 1000 after each answer.
         public var closesAfterAnswer = false
-        /// The first rule that fits a request (`refuse`: an upgrade) is carried out.
+        /// The first rule that fits a request (`refuse`: an upgrade, or a request over HTTP) is carried out.
         public var faults: [FaultRule] = []
 
         /// Bridges to a real model instead of speaking itself.
@@ -102,11 +110,11 @@ extension SimulatedGateway {
 
     /// Counts since the start.
     public struct Counters: Sendable, Equatable {
-        /// WebSocket connections that were let in.
+        /// Connections that were let in, or asked for an event stream.
         public var connections = 0
         /// Of those, the ones still open.
         public var openConnections = 0
-        /// Upgrades that were refused.
+        /// Upgrades, and requests over HTTP, that were refused.
         public var refused = 0
         public var requests = 0
         /// Answers that ended as they should.

@@ -1,12 +1,14 @@
 import NIOCore
 import NIOHTTP1
+import NIOHTTP2
 import NIOPosix
 import NIOSSL
+import NIOTLS
 import NIOWebSocket
 import Synchronization
 
-/// A stand-in for the model gateway: the WebSocket protocol of its guide, spoken from a script or bridged to a real
-/// model, with faults on request.
+/// A stand-in for the model gateway: the WebSocket protocol of its guide and, on the same port, OpenAI's event streams
+/// over HTTP/1.1 and (through TLS) HTTP/2; spoken from a script or bridged to a real model, with faults on request.
 ///
 /// Every connection lives on one event loop, and every answer costs one timer, so that thousands of slow streams cost
 /// little more than their system calls.
@@ -41,7 +43,9 @@ public final class SimulatedGateway: Sendable {
         else { throw SimulatorError(.invalidOptions, "threads, tokens, rate and delays cannot be negative") }
         let transcript = try options.transcriptPath.map { path throws(SimulatorError) in try TranscriptFile(path: path)
         }
-        let tls = try options.tls.map { tls throws(SimulatorError) in try makeTLSContext(tls) }
+        let tls = try options.tls.map { tls throws(SimulatorError) in
+            try makeTLSContext(tls, speaksHTTP2: options.speaksHTTP2)
+        }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
         let bridge = options.upstream.map {
             UpstreamBridge(upstream: $0, passesDone: options.sendsDone, group: group)
@@ -62,6 +66,13 @@ public final class SimulatedGateway: Sendable {
             try? await group.shutdownGracefully()
             throw SimulatorError(.cannotListen, "cannot listen on \(options.host) port \(options.port): \(error)")
         }
+    }
+
+    /// What clients of the event streams ask.
+    public var httpURL: String { "\(url.hasPrefix("wss") ? "https" : "http")\(origin)\(context.options.httpPath)" }
+
+    private var origin: String {
+        String(url.dropFirst(url.hasPrefix("wss") ? 3 : 2).dropLast(context.options.path.count))
     }
 
     public var counters: Counters { context.counters }
@@ -90,7 +101,7 @@ public final class SimulatedGateway: Sendable {
         try? await group.shutdownGracefully()
     }
 
-    private static func makeTLSContext(_ tls: TLS) throws(SimulatorError) -> NIOSSLContext {
+    private static func makeTLSContext(_ tls: TLS, speaksHTTP2: Bool) throws(SimulatorError) -> NIOSSLContext {
         do {
             let chain = try NIOSSLCertificate.fromPEMFile(tls.certificateFile).map {
                 NIOSSLCertificateSource.certificate($0)
@@ -99,7 +110,7 @@ public final class SimulatedGateway: Sendable {
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain, privateKey: .privateKey(key))
             configuration.minimumTLSVersion = .tlsv12
-            configuration.applicationProtocols = ["http/1.1"]
+            configuration.applicationProtocols = speaksHTTP2 ? ["h2", "http/1.1"] : ["http/1.1"]
             return try NIOSSLContext(configuration: configuration)
         } catch {
             throw SimulatorError(.unreadableFile, "cannot use the certificate and key: \(error)")
@@ -118,10 +129,19 @@ public final class SimulatedGateway: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     children.add(channel)
-                    if let tls {
-                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
-                    }
-                    try configure(channel, context: context)
+                    guard let tls else { return try configure(channel, context: context) }
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+                    try pipeline.addHandler(
+                        ApplicationProtocolNegotiationHandler { (result, channel: any Channel) in
+                            channel.eventLoop.makeCompletedFuture {
+                                if case .negotiated("h2") = result {
+                                    try configureHTTP2(channel, context: context)
+                                } else {
+                                    try configure(channel, context: context)
+                                }
+                            }
+                        })
                 }
             }
             .bind(host: options.host, port: options.port)
@@ -130,7 +150,7 @@ public final class SimulatedGateway: Sendable {
 
     /// HTTP until the upgrade; then only the frame decoder and the connection's own handler stay.
     private static func configure(_ channel: any Channel, context: GatewayContext) throws {
-        let admission = Admission(path: context.options.path, apiKeys: context.options.apiKeys)
+        let admission = admission(context)
         let decided = DecisionBox()
         let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
             maxFrameSize: context.options.maximumRequestSize, enableAutomaticErrorHandling: false,
@@ -153,6 +173,8 @@ public final class SimulatedGateway: Sendable {
             notUpgradingCompletionHandler: { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
+                        EventStreamHandler(admission: admission, context: context))
+                    try channel.pipeline.syncOperations.addHandler(
                         PlainHTTPHandler(
                             admission: admission, context: context, decided: decided.value.withLock { $0 }))
                 }
@@ -160,6 +182,30 @@ public final class SimulatedGateway: Sendable {
         let result = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
             configuration: NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade))
         result.whenFailure { _ in channel.close(promise: nil) }
+    }
+
+    /// Each stream is a request.
+    private static func configureHTTP2(_ channel: any Channel, context: GatewayContext) throws {
+        let admission = admission(context)
+        let connection = context.nextConnection()
+        channel.closeFuture.whenComplete { _ in context.connectionClosed() }
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(NIOHTTP2Handler(mode: .server))
+        try pipeline.addHandler(
+            HTTP2StreamMultiplexer(mode: .server, channel: channel) { stream in
+                stream.eventLoop.makeCompletedFuture {
+                    let pipeline = stream.pipeline.syncOperations
+                    try pipeline.addHandler(HTTP2FramePayloadToHTTP1ServerCodec())
+                    try pipeline.addHandler(
+                        EventStreamHandler(admission: admission, context: context, streamOf: connection))
+                    try pipeline.addHandler(PlainHTTPHandler(admission: admission, context: context, decided: nil))
+                }
+            })
+    }
+
+    private static func admission(_ context: GatewayContext) -> Admission {
+        let options = context.options
+        return Admission(path: options.path, httpPath: options.httpPath, apiKeys: options.apiKeys)
     }
 }
 

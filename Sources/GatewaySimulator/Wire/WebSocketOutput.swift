@@ -1,7 +1,7 @@
 import NIOCore
 
 /// Turns messages into WebSocket frames of a server (never masked, RFC 6455 section 5.2), many into one buffer.
-struct WebSocketOutput: Sendable {
+struct WebSocketOutput: AnswerOutput, Sendable {
     private(set) var buffer = ByteBuffer()
     private let frames: SimulatedGateway.FrameKind
     private let fragments: Bool
@@ -41,11 +41,7 @@ struct WebSocketOutput: Sendable {
         writeFragments()
     }
 
-    mutating func message(_ bytes: [UInt8]) {
-        message(bytes, UnsafeRawBufferPointer(start: nil, count: 0), [])
-    }
-
-    /// A text message, whatever the options say; for messages that are wrong on purpose.
+    /// A text message in one frame.
     mutating func plainText(_ bytes: [UInt8]) {
         writeHeader(fin: true, opcode: 0x1, length: bytes.count)
         buffer.writeBytes(bytes)

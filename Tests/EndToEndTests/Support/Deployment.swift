@@ -32,6 +32,8 @@ final class Deployment: Sendable {
         var totalTimeout = Duration.seconds(120)
         var gatewayTimeout = Duration.seconds(5)
         var cancelsWhenUnread = false
+        /// Requests go to the gateway over HTTP; with TLS where it has a certificate.
+        var usesEventStreams = false
         var heartbeat = Duration.seconds(5)
         /// Where the worker finds the broker, if not at its own port.
         var workerPort: Int?
@@ -108,10 +110,13 @@ final class Deployment: Sendable {
             rules: rules,
             gateways: [
                 GatewayConfiguration(
-                    name: "main",
+                    name: "main", transport: settings.usesEventStreams ? .sse : .websocket,
                     endpoint: .init(
-                        isSecure: false, host: "127.0.0.1", port: gatewayPort, path: "/v1/realtime/chat/completions"),
-                    apiKey: settings.apiKey, firstChunkTimeout: settings.gatewayTimeout,
+                        isSecure: settings.gateway.tls != nil,
+                        host: settings.gateway.tls == nil ? "127.0.0.1" : "localhost", port: gatewayPort,
+                        path: settings.usesEventStreams ? settings.gateway.httpPath : settings.gateway.path),
+                    apiKey: settings.apiKey, certificateAuthorityFile: settings.gateway.tls?.certificateFile,
+                    firstChunkTimeout: settings.gatewayTimeout,
                     idleTimeout: settings.gatewayTimeout)
             ],
             webhooks: webhooks, publishers: 1, confirmWindow: settings.confirmWindow,
