@@ -29,6 +29,9 @@ final class Link {
 
     /// - Parameter maximumLength: messages; beyond it the queue drops its oldest. 0 is no limit.
     func declare(_ queue: Name, maximumLength: Int = 0) {
+        // One of an earlier scenario may have had another limit.
+        _ = amqp_queue_delete(state, Self.channel, queue.bytes, 0, 0)
+        check(amqp_get_rpc_reply(state), "queue.delete")
         var table = amqp_table_t()
         var entry = amqp_table_entry_t()
         let key = Name("x-max-length")
@@ -40,8 +43,6 @@ final class Link {
             _ = amqp_queue_declare(state, Self.channel, queue.bytes, 0, 0, 0, 0, table)
         }
         check(amqp_get_rpc_reply(state), "queue.declare")
-        _ = amqp_queue_purge(state, Self.channel, queue.bytes)
-        check(amqp_get_rpc_reply(state), "queue.purge")
     }
 
     func consume(_ queue: Name) {
