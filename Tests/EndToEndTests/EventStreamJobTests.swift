@@ -55,20 +55,8 @@ import Testing
         settings.gateway.escape = .some
         settings.gateway.splitsSurrogates = true
         try await MainJobTests.withWorker(settings) { deployment, runner in
-            let customers = (1...100).map { "customer_\($0)" }
-            let replies = try await deployment.collector(customers: customers)
-            defer { replies.stop() }
-            try await deployment.enqueue(
-                customers.enumerated().map { index, customer in
-                    TestJob("job-\(customer)", customer: customer, model: Deployment.models[index % 4])
-                })
-            for customer in customers { try await replies.terminal(of: "job-\(customer)", timeout: .seconds(60)) }
-            for customer in customers {
-                let own = replies.replies(of: "job-\(customer)")
-                let check = AnswerCheck(own)
-                try check.expectComplete(deployment.gateway.answers(user: "job-\(customer)").first, "\(customer)")
-                AnswerCheck.expectContiguous(own)
-            }
+            let replies = try await MainJobTests.answerEach(of: MainJobTests.hundred, on: deployment)
+            replies.stop()
             #expect(runner.status.completed == 100)
         }
     }

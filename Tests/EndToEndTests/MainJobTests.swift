@@ -60,20 +60,12 @@ import Testing
         throw TestBroker.Failure(description: "no webhook")
     }
 
-    /// The guide's load test: a hundred customers at once over four models, each with a queue of its own.
-    @Test func aHundredCustomersNothingCrossed() async throws {
-        var settings = Deployment.Settings()
-        settings.gateway.tokensPerSecond = 400
-        settings.gateway.tokens = 60
-        settings.gateway.varies = true
-        settings.gateway.frames = .mixed
-        settings.gateway.fragmentsMessages = true
-        settings.gateway.escape = .some
-        settings.gateway.splitsSurrogates = true
-        try await Self.withWorker(settings) { deployment, runner in
-            let customers = (1...100).map { "customer_\($0)" }
-            let replies = try await deployment.collector(customers: customers)
-            defer { replies.stop() }
+    static let hundred = (1...100).map { "customer_\($0)" }
+
+    /// A job of each customer at once: every one has the whole of his answer, in his own queue. The collector reads on.
+    static func answerEach(of customers: [String], on deployment: Deployment) async throws -> ReplyCollector {
+        let replies = try await deployment.collector(customers: customers)
+        do {
             try await deployment.enqueue(
                 customers.enumerated().map { index, customer in
                     TestJob("job-\(customer)", customer: customer, model: Deployment.models[index % 4])
@@ -86,6 +78,27 @@ import Testing
                 try check.expectComplete(deployment.gateway.answers(user: "job-\(customer)").first, "\(customer)")
                 AnswerCheck.expectContiguous(own)
             }
+            return replies
+        } catch {
+            replies.stop()
+            throw error
+        }
+    }
+
+    /// The guide's load test: a hundred customers at once over four models, each with a queue of its own.
+    @Test func aHundredCustomersNothingCrossed() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokensPerSecond = 400
+        settings.gateway.tokens = 60
+        settings.gateway.varies = true
+        settings.gateway.frames = .mixed
+        settings.gateway.fragmentsMessages = true
+        settings.gateway.escape = .some
+        settings.gateway.splitsSurrogates = true
+        try await Self.withWorker(settings) { deployment, runner in
+            let customers = Self.hundred
+            let replies = try await Self.answerEach(of: customers, on: deployment)
+            defer { replies.stop() }
             #expect(replies.log.events.count == customers.reduce(0) { $0 + replies.replies(of: "job-\($1)").count })
             var posted = Set<String>()
             for await hook in deployment.receiver.deliveries {

@@ -32,7 +32,7 @@ extension AnswerLog {
     /// not decoded.
     public func appendChoices(to output: inout [UInt8]) {
         guard opaque.isEmpty else { return accumulated().append(to: &output) }
-        guard !metadata.isEmpty else { return output.append("[]") }
+        guard hasBegun else { return output.append("[]") }
         output.append("[{\"index\":0,\"message\":{\"role\":\"")
         output.append(contentsOf: role.isEmpty ? Array("assistant".utf8) : role)
         output.append("\",\"content\":\"")

@@ -214,6 +214,9 @@ public struct AnswerLog: Sendable {
 
     private static let kind: StaticString = ".chunk"
 
+    /// A chunk was added.
+    var hasBegun: Bool { metadataEnd > 0 }
+
     /// The metadata as they stand in a completion: `{"id":"…","object":"chat.completion","created":…,"model":"…"`. Empty
     /// before the first chunk.
     var metadata: [UInt8] {
