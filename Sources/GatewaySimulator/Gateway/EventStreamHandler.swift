@@ -29,18 +29,11 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
     private var isTooLarge = false
     private var output: EventStreamOutput
     private var timer: NIOScheduledCallback?
-    private var current: Current?
+    private var current: ServedRequest?
     private var stream: AnswerStream?
     private var bridgeTask: Task<Void, Never>?
     private var waitsForWritability = false
     private var isClosed = false
-
-    private struct Current {
-        var request: ChatRequest
-        var body: ByteBuffer
-        var ordinal: Int
-        var fault: Fault?
-    }
 
     /// - Parameter stream: the number of the HTTP/2 connection of which this is one stream.
     init(admission: Admission, context: GatewayContext, streamOf connection: Int? = nil) {
@@ -112,14 +105,14 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
         do throws(ChatRequest.Invalid) {
             let request = try ChatRequest(parsing: body)
             let fault = shared.fault(for: request, ordinal: ordinal)
-            start(Current(request: request, body: body, ordinal: ordinal, fault: fault))
+            start(ServedRequest(request: request, body: body, ordinal: ordinal, fault: fault))
         } catch {
             let body = ErrorBody.nested(type: "invalid_request_error", message: error.message, param: error.param)
             respond(.init(status: 400, body: body))
         }
     }
 
-    private func start(_ current: Current) {
+    private func start(_ current: ServedRequest) {
         self.current = current
         if let bridge = shared.bridge {
             beginStream()
@@ -206,12 +199,8 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
     private func record(id: String, model: String, end: SimulatedAnswer.End, tokens: Int, texts: [String]) {
         guard let current else { return }
         self.current = nil
-        if end == .complete { shared.countAnswer() }
-        shared.recorder.record {
-            SimulatedAnswer(
-                request: current.ordinal, connection: connection ?? 0, id: id, model: model, user: current.request.user,
-                end: end, tokens: tokens, texts: texts, requestBody: Array(current.body.readableBytesView))
-        }
+        shared.record(
+            current, connection: connection ?? 0, id: id, model: model, end: end, tokens: tokens, texts: texts)
     }
 
     // MARK: Bridge

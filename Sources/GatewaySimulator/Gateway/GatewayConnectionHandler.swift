@@ -31,19 +31,11 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
     private var waiting = CircularBuffer<ByteBuffer>()
     private var timer: NIOScheduledCallback?
     private var stream: AnswerStream?
-    private var current: Current?
+    private var current: ServedRequest?
     private var bridgeTask: Task<Void, Never>?
     private var lateChunk: [UInt8]?
     private var state = State.serving
     private var waitsForWritability = false
-
-    /// The request that is being answered.
-    private struct Current {
-        var request: ChatRequest
-        var body: ByteBuffer
-        var ordinal: Int
-        var fault: Fault?
-    }
 
     private enum State {
         case serving
@@ -133,7 +125,7 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         do throws(ChatRequest.Invalid) {
             let request = try ChatRequest(parsing: body)
             let fault = shared.fault(for: request, ordinal: ordinal)
-            start(Current(request: request, body: body, ordinal: ordinal, fault: fault))
+            start(ServedRequest(request: request, body: body, ordinal: ordinal, fault: fault))
         } catch {
             output.message(
                 ErrorBody.nested(type: "invalid_request_error", message: error.message, param: error.param))
@@ -142,7 +134,7 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         }
     }
 
-    private func start(_ current: Current) {
+    private func start(_ current: ServedRequest) {
         self.current = current
         if let bridge = shared.bridge {
             startBridge(bridge, body: current.body)
@@ -240,12 +232,8 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
     private func record(id: String, model: String, end: SimulatedAnswer.End, tokens: Int, texts: [String]) {
         guard let current else { return }
         self.current = nil
-        if end == .complete { shared.countAnswer() }
-        shared.recorder.record {
-            SimulatedAnswer(
-                request: current.ordinal, connection: connection, id: id, model: model, user: current.request.user,
-                end: end, tokens: tokens, texts: texts, requestBody: Array(current.body.readableBytesView))
-        }
+        shared.record(
+            current, connection: connection, id: id, model: model, end: end, tokens: tokens, texts: texts)
     }
 
     // MARK: Bridge

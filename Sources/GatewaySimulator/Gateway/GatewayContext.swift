@@ -63,7 +63,19 @@ final class GatewayContext: Sendable {
     func nextRequest() -> Int { requests.wrappingAdd(1, ordering: .relaxed).oldValue }
     func countRefused() { refused.wrappingAdd(1, ordering: .relaxed) }
     func countTokens(_ count: Int) { tokens.wrappingAdd(count, ordering: .relaxed) }
-    func countAnswer() { answers.wrappingAdd(1, ordering: .relaxed) }
+    /// Writes down what became of a request.
+    func record(
+        _ served: ServedRequest, connection: Int, id: String, model: String, end: SimulatedAnswer.End, tokens: Int,
+        texts: [String]
+    ) {
+        if end == .complete { answers.wrappingAdd(1, ordering: .relaxed) }
+        recorder.record {
+            SimulatedAnswer(
+                request: served.ordinal, connection: connection, id: id, model: model, user: served.request.user,
+                end: end,
+                tokens: tokens, texts: texts, requestBody: Array(served.body.readableBytesView))
+        }
+    }
 
     /// Seconds since 1970, for `created`.
     static func now() -> Int { time(nil) }
