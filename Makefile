@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build release test chaos fuzz sanitize lint format demo demo-model bench bench-check bench-scanner broker-start broker-stop clean dependencies
+.PHONY: help build release package systemd-test test autobahn chaos fuzz sanitize lint format demo demo-model bench bench-check bench-scanner bench-webhooks broker-start broker-stop clean dependencies
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,11 +14,20 @@ build: dependencies ## debug build
 release: dependencies ## optimised build of the program, with the Swift runtime inside
 	@scripts/build-release
 
+package: dependencies ## a Debian package of the release build, in .build/package
+	@scripts/package
+
+systemd-test: dependencies ## install that package in a Debian of its own, booted with systemd-nspawn, and look (needs root)
+	@scripts/systemd-test
+
 test: dependencies ## everything that CI runs: build, lint, contracts, demo, tests on a private broker
 	@scripts/test
 
 chaos: dependencies ## do harm to a deployment for 25 minutes, and prove that nothing is lost
 	@scripts/chaos
+
+autobahn: dependencies ## play Autobahn|Testsuite's WebSocket cases (needs Python 2.7; fetches the suite into .autobahn)
+	@scripts/autobahn
 
 lint: ## format rules (swift format --strict), shell and Python scripts
 	@scripts/lint
@@ -50,6 +59,9 @@ bench-scanner: dependencies ## how fast a chunk is scanned, beside simdjson
 
 bench: dependencies ## measure the worker from end to end: latency, processor time, memory
 	@scripts/bench
+
+bench-webhooks: release ## p99 of webhooks beside endpoints that never answer
+	@scripts/bench-webhooks.py
 
 bench-check: ## count instructions and allocations of each piece, and compare with Benchmarks/baseline.json
 	@scripts/install-dependencies --with-valgrind

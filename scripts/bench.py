@@ -113,24 +113,54 @@ class Instructions:
         return None
 
 
+class Profile:
+    """Samples a process's stacks until `end`, and draws them as a flame graph."""
+
+    def __init__(self, name, pid):
+        self.name, self.data = name, os.path.join(FOLDER, f"{name}.perf")
+        # A virtual machine has no counter of cycles: the clock of the processor samples as well.
+        self.process = start(
+            ["perf", "record", "-q", "-F", "1999", "-e", "cpu-clock", "-g", "-p", str(pid), "-o", self.data],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def draw(self):
+        script = subprocess.Popen(
+            ["perf", "script", "-i", self.data, "--no-inline"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [os.path.join(ROOT, "scripts", "flamegraph.py"), os.path.join(FOLDER, f"{self.name}.svg"), self.name],
+            stdin=script.stdout, check=True)
+        script.wait()
+        os.unlink(self.data)
+
+
 # --- what is measured ------------------------------------------------------------------------------------------
 
 class Gateway:
-    """A cheap one over plain sockets; through TLS, where the rate is low, the simulator."""
+    """A cheap one over plain sockets; through TLS, where the rate is low, or where it is asked for, the simulator."""
 
-    def __init__(self, bench, rate, host="127.0.0.1", tls=None):
+    def __init__(self, bench, rate, host="127.0.0.1", tls=None, simulated=False):
         command = [bench.load, "gateway", host, str(rate)]
-        if tls:
+        if tls or simulated:
             command = [bench.worker, "simulate", "gateway", "--host", host, "--timestamps", "--json", "--rate", str(rate),
-                       "--tokens", "1000000", "--certificate", tls[0], "--key", tls[1]]
+                       "--tokens", "1000000"] + (["--certificate", tls[0], "--key", tls[1]] if tls else [])
         self.process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.url = json.loads(self.process.stdout.readline())["url"]
+
+    def end(self):
+        """What the simulator says that it has seen."""
+        stop(self.process)
+        return json.loads(self.process.stdout.readline())
 
 
 class Worker:
     """`chat-worker run` with a configuration of its own, started as systemd would."""
 
-    def __init__(self, bench, name, urls, concurrency, prefix="chat", extra="", webhook=None, gateway_extra=""):
+    def __init__(self, bench, name, urls, concurrency, prefix="chat", extra="", webhook=None, gateway_extra="",
+                 roles=("jobs", "webhooks")):
         self.bench = bench
         self.folder = os.path.join(FOLDER, name)
         os.makedirs(self.folder, exist_ok=True)
@@ -162,6 +192,7 @@ allow_http_hosts = ["127.0.0.1"]
 secret_files = ["{self.folder}/secret"]
 {endpoint}
 [worker]
+roles = {json.dumps(roles)}
 log_level = "error"
 """)
         path = os.path.join(self.folder, "notify")
@@ -189,13 +220,14 @@ log_level = "error"
 class Window:
     """Processor time, memory and instructions of the worker, the broker and the gateways between two moments."""
 
-    def __init__(self, workers, broker, gateways):
+    def __init__(self, workers, broker, gateways, profile=None):
         self.workers, self.broker, self.gateways = workers, broker, gateways
         for worker in workers:
             reset_peak(worker.pid)
         self.rss = sum(memory(worker.pid) for worker in workers)
         self.before = self.times()
-        self.instructions = [Instructions(worker.pid) for worker in workers]
+        self.profile = Profile(profile, workers[0].pid) if profile else None
+        self.instructions = [] if profile else [Instructions(worker.pid) for worker in workers]
 
     def times(self):
         return (
@@ -204,7 +236,9 @@ class Window:
 
     def end(self):
         after = self.times()
-        counts = [count.end() for count in self.instructions]
+        counts = [count.end() for count in self.instructions] or [None]
+        if self.profile:
+            self.profile.end()
         return {
             "worker_cpu_us": after[0] - self.before[0], "broker_cpu_us": after[1] - self.before[1],
             "gateway_cpu_us": after[2] - self.before[2],
@@ -214,9 +248,10 @@ class Window:
 
 
 class Bench:
-    def __init__(self, quick):
-        self.worker = os.path.join(ROOT, ".build", "release", "chat-worker")
-        self.load = os.path.join(ROOT, "Benchmarks", ".build", "release", "bench-load")
+    def __init__(self, quick, profiles=False, kind="release"):
+        self.profiles = profiles
+        self.worker = os.path.join(ROOT, ".build", kind, "chat-worker")
+        self.load = os.path.join(ROOT, "Benchmarks", ".build", kind, "bench-load")
         self.quick = quick
         self.broker = Broker()
         self.limit = None
@@ -239,26 +274,28 @@ class Bench:
         self.limit.update({"read_tokens_per_s": reading["tokens_per_s"], "read_cpu_us": reading["cpu_us_per_token"]})
 
     def jobs(self, name, jobs, tokens, rate, *, customers=8, concurrency=None, warm=None, webhook=None, deaf=False,
-             extra="", patience=60, pace=0, during=None, workers=1, tls=None, after=None):
+             extra="", patience=60, pace=0, surge=None, during=None, workers=1, tls=None, after=None, gateway_extra="",
+             roles=("jobs", "webhooks")):
         """One scenario: `jobs` at once, each an answer of `tokens` at `rate` tokens a second (0: as fast as it goes).
 
         Each of `workers` has a gateway of its own, on a loopback address of its own, and its part of the `concurrency`.
         """
-        gateways = [Gateway(self, rate, f"127.0.0.{number + 1}", tls) for number in range(workers)]
+        gateways = [Gateway(self, rate, f"127.0.0.{number + 1}", tls, bool(surge)) for number in range(workers)]
         members = [
             Worker(self, f"{name}-{number}", [gateway.url], (concurrency or jobs) // workers, extra=extra, webhook=webhook,
-                   gateway_extra=f'ca_file = "{tls[0]}"\n' if tls else "")
+                   gateway_extra=gateway_extra + (f'ca_file = "{tls[0]}"\n' if tls else ""), roles=roles)
             for number, gateway in enumerate(gateways)]
         try:
             command = [self.load, "jobs", str(self.broker.port), "chat", str(jobs), str(tokens), str(customers),
                        "--warm", str(jobs if warm is None else warm), "--patience", str(patience)]
             command += ["--pace", str(pace)] if pace else []
+            command += ["--surge", ",".join(map(str, surge))] if surge else []
             command += ["--webhook", "sink"] if webhook else []
             command += ["--deaf"] if deaf else []
             load = start(command, stdout=subprocess.PIPE)
             if not load.stdout.readline():
                 fail(f"{name}: the load generator ended with {load.wait()}")
-            window = Window(members, self.broker, gateways)
+            window = Window(members, self.broker, gateways, name if self.profiles else None)
             if during:
                 during(members[0])
             line = load.stdout.readline()
@@ -267,8 +304,12 @@ class Bench:
                 fail(f"{name}: the load generator ended with {load.wait()}")
             result.update(json.loads(line))
             result["streams"] = concurrency or jobs
+            if surge:
+                result["surge"]["peak_streams"] = gateways[0].end()["most_at_once"]
             if after:
                 after(result)
+            if window.profile:
+                window.profile.draw()
             return result
         finally:
             for worker in members:
@@ -343,6 +384,56 @@ class Bench:
         # A queue of its own, the ninth: it is declared with a limit.
         return self.jobs("slow-reader", 200, 100 if self.quick else 400, 50, customers=9, deaf=True)
 
+    def flooded(self, name, *, shared):
+        """The trickle beside 500 webhooks a second: through the same worker, or through one of their own.
+
+        What the second adds over a trickle alone is the machine's and the broker's doing; what the first adds over the
+        second is what webhooks cost the chunks of their worker.
+        """
+        other = None if shared else Worker(self, f"{name}-hooks", ["ws://127.0.0.1:1"], 1, roles=["webhooks"])
+        floods = []
+
+        def begin(_):
+            flood = start(
+                [os.path.join(ROOT, "scripts", "bench-webhooks.py"), "flood",
+                 f"amqp://guest:guest@127.0.0.1:{self.broker.port}/%2F", "chat"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            floods.append(flood)
+            if not flood.stdout.readline():
+                fail(f"{name}: the webhooks' source ended with {flood.wait()}")
+
+        def end(result):
+            flood = floods[0]
+            flood.stdin.write("\n")
+            flood.stdin.flush()
+            told = json.loads(flood.stdout.readline())
+            result.update({"flood": told, "webhooks_per_s": told["per_s"]})
+            result["good"] = result["good"] and not told["missing"]
+        try:
+            return self.jobs(name, 50, 200 if self.quick else 900, 30, during=begin, after=end,
+                             roles=["jobs", "webhooks"] if shared else ["jobs"])
+        finally:
+            if other:
+                other.end()
+
+    def hooks_apart(self):
+        return self.flooded("hooks-apart", shared=False)
+
+    def hooks_beside(self):
+        return self.flooded("hooks-beside", shared=True)
+
+    def surge(self):
+        # Each answer takes half a second, and the gateway may be asked for `room` at once: what does not fit waits, in the
+        # worker and behind its window in the broker.
+        rate, seconds, room = (20, (3, 2, 20), 100) if self.quick else (100, (10, 5, 60), 400)
+
+        def judge(result):
+            surge = result["surge"]
+            result["good"] = (result["good"] and surge["peak_streams"] <= room and surge["peak_waiting"] > room
+                              and surge["recovered_after_s"] is not None)
+        return self.jobs("surge", rate, 20, 40, concurrency=2 * room, warm=20, customers=16,
+                         surge=(rate, 50, *seconds), gateway_extra=f"max_in_flight = {room}\n", after=judge)
+
     def ready(self):
         times = []
         for _ in range(5):
@@ -375,6 +466,11 @@ def figures(name, result, limit):
         "webhooks/s": result.get("webhooks_per_s"), "resets": result["resets"],
         "good": result["good"],
     }
+    if "surge" in result:
+        surge = result["surge"]
+        row["surge"] = (f"{surge['peak_streams']} streams and {surge['peak_waiting']} jobs waiting at most, none lost; back to "
+                        f"normal {surge['recovered_after_s']} s after it; first token p99 {surge['first_token_ms']['before']['p99']} ms "
+                        f"before, {surge['first_token_ms']['recovered']['p99']} ms when recovered")
     return row
 
 
@@ -405,6 +501,8 @@ def show(rows):
         cells = ("-" if row.get(column) is None else str(row[column]) for column in columns)
         print(f"{name:12}" + "".join(f" {cell:>{width}}" for cell, width in zip(cells, widths))
               + ("" if row["good"] else "  WRONG: see the JSON"))
+    if "surge" in rows:
+        print(f"surge: {rows['surge']['surge']}")
     if "start" in rows:
         print(f"start: READY after {rows['start']['ready ms']} ms, binary {rows['start']['binary MB']} MB")
     with open(os.path.join(ROOT, "Benchmarks", "baseline.json")) as file:
@@ -415,24 +513,34 @@ def show(rows):
             value = row.get(column)
             if value is not None and (value < -bar if bar < 0 else value > bar):
                 print(f"missed: {name} {column} {value}, the bar is {abs(bar)}")
+    if "hooks-apart" in rows and "hooks-beside" in rows:
+        alone = rows.get("trickle", {}).get("p99 ms", "-")
+        beside, apart = rows["hooks-beside"], rows["hooks-apart"]
+        print(f"p99 of chunks: {alone} ms without webhooks (trickle), {beside['p99 ms']} ms beside {beside['webhooks/s']}/s "
+              f"in the same worker, {apart['p99 ms']} ms beside {apart['webhooks/s']}/s of another worker")
 
 
 def main():
-    names = ["trickle", "first", "burst", "firehose", "many", "many-tls", "many-50k", "short", "blocked", "slow-reader", "start"]
+    names = ["trickle", "first", "burst", "firehose", "many", "many-tls", "many-50k", "short", "blocked", "slow-reader",
+             "hooks-apart", "hooks-beside", "surge", "start"]
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", help=", ".join(names), metavar="SCENARIO")
     parser.add_argument("--quick", action="store_true", help="smaller, to see whether it works")
+    parser.add_argument("--debug", action="store_true", help="the debug build, to see whether it works")
+    parser.add_argument("--profile", action="store_true", help="draw a flame graph of each, .build/bench/SCENARIO.svg")
     parser.add_argument("--json", default=os.path.join(FOLDER, "bench.json"), metavar="FILE")
     options = parser.parse_args()
     for name in options.scenarios:
         if name not in names:
             parser.error(f"{name}: there are {', '.join(names)}")
+    if options.profile and not shutil.which("perf"):
+        fail("--profile needs perf: apt-get install linux-perf")
     os.makedirs(FOLDER, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = None
     rows, results = {}, {}
     try:
-        bench = Bench(options.quick)
+        bench = Bench(options.quick, options.profile, "debug" if options.debug else "release")
         bench.measure_limits()
         print(f"limit: bare librabbitmq publishes {bench.limit['messages_per_s']} messages/s with confirms, "
               f"{bench.limit['cpu_us_per_message']:.2f} us of processor each; bare sockets read "

@@ -51,6 +51,9 @@ public final class AMQPSession {
     /// Closes channel and connection. Nothing may be called afterwards.
     public func close() { link.close() }
 
+    /// RabbitMQ's version, as it says it itself.
+    public var brokerVersion: String? { link.brokerVersion }
+
     // MARK: Topology
 
     public func declare(_ topology: Topology) throws(AMQPError) {

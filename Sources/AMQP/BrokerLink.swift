@@ -127,6 +127,11 @@ final class BrokerLink {
         return result == 0 ? Int(size) : 0
     }
 
+    /// As the broker says it; `nil` where it does not.
+    var brokerVersion: String? {
+        amqp_get_server_properties(state).flatMap { FieldTable($0.pointee).string("version") }
+    }
+
     private func login(role: String) throws(AMQPError) {
         let arena = CArena()
         let capabilities: FieldTable = [

@@ -21,10 +21,13 @@ public struct Consumption: Sendable, Equatable {
     /// A stream: read from its beginning, and after a reconnect from where reading had come to. Its messages must be
     /// acknowledged too; that only asks for more.
     public var isStream: Bool
+    /// Seconds since 1970: of a stream, what is older is not read (but for what was stored together with newer messages).
+    public var since: UInt64?
 
-    public init(queue: String, prefetch: UInt16, isStream: Bool = false) {
+    public init(queue: String, prefetch: UInt16, isStream: Bool = false, since: UInt64? = nil) {
         self.queue = queue
         self.prefetch = prefetch
         self.isStream = isStream
+        self.since = since
     }
 }

@@ -142,11 +142,10 @@ final class ConsumerLoop {
 
     private func arguments(of consumption: Consumption) -> FieldTable {
         guard consumption.isStream else { return [:] }
-        guard let next = offsets[consumption.queue] else {
-            offsets[consumption.queue] = 0
-            return ["x-stream-offset": .string("first")]
-        }
-        return ["x-stream-offset": .int(next)]
+        let next = offsets[consumption.queue] ?? 0
+        offsets[consumption.queue] = next
+        guard next == 0 else { return ["x-stream-offset": .int(next)] }
+        return ["x-stream-offset": consumption.since.map { .timestamp($0) } ?? .string("first")]
     }
 
     /// Until somebody asks to close; throws when the connection is lost.

@@ -133,7 +133,7 @@ extension EventStreamConnection {
 
     func failure(of refusal: GatewayRefusal) -> GatewayFailure {
         let status = Int(refusal.head.status.code)
-        let details = refusal.details(hiding: owner.configuration.apiKey)
+        let details = refusal.details(hiding: owner.keys[key].secret)
         guard (100..<300).contains(status) else { return .refused(.request, status: status, details) }
         // Some gateways answer 200 and say what went wrong in the body.
         if details.saysError { return .refused(.request, status: details.status, details) }

@@ -1,3 +1,4 @@
+import ChatModel
 import NIOCore
 import NIOHTTP1
 import NIOHTTP2
@@ -42,6 +43,9 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     let openedAt: NIODeadline
     var phase = Phase.settingUp
     private(set) var stream: GatewayStream?
+    /// Of the request that is under way.
+    private(set) var key: Int
+    var whenSetUp: (((any GatewayConnection)?, GatewayFailure?) -> Void)?
     var identity = AnswerIdentity()
     var parser: EventStreamParser
     /// Events that are not whole yet, or that came while reading was paused.
@@ -58,14 +62,15 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     /// The HTTP/2 connection that this is one stream of.
     private(set) var session: HTTP2Session?
     private var isCounted = false
-    private var isReadHeld = false
+    var isReadHeld = false
     /// A request for a channel that is not there yet.
     private var outgoing: Outgoing?
     private var isRequestOut = true
     private(set) var isInputClosed = false
 
-    init(owner: GatewayLoop, stream: GatewayStream, now: NIODeadline) {
+    init(owner: GatewayLoop, key: Int, stream: GatewayStream?, now: NIODeadline) {
         self.owner = owner
+        self.key = key
         self.stream = stream
         openedAt = now
         parser = EventStreamParser(maximumEventSize: owner.configuration.maximumMessageSize)
@@ -82,7 +87,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
 
     // MARK: Set-up
 
-    func connect(traceparent: String?) {
+    func connect(trace: TraceContext?) {
         owner.dial().assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel): self.connected(channel)
@@ -141,6 +146,18 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     /// first one's session serves them all.
     private func speakHTTP2(on channel: any Channel) throws {
         self.channel = nil
+        if stream == nil {
+            // Nobody waits for it: the session is all that is wanted.
+            if owner.session(now: .now()) == nil {
+                try owner.addSession(on: channel, openedAt: openedAt).becomeIdle()
+            } else {
+                channel.close(promise: nil)
+            }
+            phase = .closed
+            owner.forget(self)
+            whenSetUp.take()?(nil, nil)
+            return
+        }
         if let session = owner.session(now: .now()) {
             channel.close(promise: nil)
             session.open(self)
@@ -151,17 +168,22 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     }
 
     private func becomeReady() {
-        guard let stream, context != nil || session != nil else {
+        guard stream != nil || whenSetUp != nil, context != nil || session != nil else {
             return setUpFailed(.unreachable(.connect, "The gateway closed the connection during its set-up."))
         }
         phase = .idle
-        stream.connectionReady(self, isReused: false)
+        if let stream { stream.connectionReady(self, isReused: false) } else { whenSetUp.take()?(self, nil) }
     }
 
-    private func setUpFailed(_ failure: GatewayFailure) {
+    func setUpFailed(_ failure: GatewayFailure) {
         guard case .settingUp = phase else { return }
-        if let stream { stream.connectionFailed(failure) } else { abort() }
+        if let stream { return stream.connectionFailed(failure) }
+        abort()
+        whenSetUp.take()?(nil, failure)
     }
+
+    /// HTTP/1.1 has no word for it, and over HTTP/2 `HTTP2Session` does it.
+    func ping() {}
 
     /// It is to be a stream of a session, whose channel comes with the loop's next turn.
     func join(_ session: HTTP2Session) { self.session = session }
@@ -201,13 +223,14 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     func attach(_ stream: GatewayStream) -> Bool {
         guard case .idle = phase, !isInputClosed, self.stream == nil, channel?.isActive == true else { return false }
         self.stream = stream
+        key = stream.key
         return true
     }
 
     /// Ready for the stream that it was made for, on a session that was there already.
     func attachToSession() { phase = .idle }
 
-    func send(_ body: ByteBuffer, traceparent: String?, flushed: @escaping () -> Void) {
+    func send(_ body: ByteBuffer, trace: TraceContext?, flushed: @escaping () -> Void) {
         guard context != nil || session != nil else { return }
         phase = .requested
         identity = AnswerIdentity()
@@ -215,7 +238,8 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         isBodyEnded = false
         isRequestOut = false
         let head = EventStreamRequest.head(
-            configuration: owner.configuration, bodySize: body.readableBytes, traceparent: traceparent)
+            configuration: owner.configuration, key: owner.keys[key], bodySize: body.readableBytes,
+            trace: trace)
         let promise = owner.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenSuccess {
             self.isRequestOut = true
@@ -330,14 +354,8 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// The gate of back-pressure: while the stream is paused nothing is read, and TCP, or the window of an HTTP/2 stream,
-    /// holds the gateway back.
     func read(context: ChannelHandlerContext) {
-        if stream?.isPaused == true {
-            isReadHeld = true
-        } else {
-            context.read()
-        }
+        gate(context, isShut: stream?.isPaused == true)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -354,11 +372,5 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
                 .protocolError(stage, "The gateway answered with something that is not HTTP/1.1."), isWhole: false)
         }
         context.close(promise: nil)
-    }
-
-    private func releaseRead() {
-        guard isReadHeld else { return }
-        isReadHeld = false
-        context?.read()
     }
 }

@@ -1,13 +1,16 @@
+import ChatModel
 import NIOHTTP1
 
 /// The head of a chat completion request over HTTP, and the judgement of its answer's head.
 enum EventStreamRequest {
-    static func head(configuration: GatewayConfiguration, bodySize: Int, traceparent: String?) -> HTTPRequestHead {
+    static func head(
+        configuration: GatewayConfiguration, key: GatewayKey, bodySize: Int, trace: TraceContext?
+    ) -> HTTPRequestHead {
         var headers = HTTPHeaders()
         headers.addHost(configuration.endpoint)
         headers.add(name: "Accept", value: "text/event-stream")
         headers.add(name: "Content-Length", value: String(bodySize))
-        headers.addRequest(of: configuration, traceparent: traceparent)
+        headers.addRequest(configuration, key: key, trace: trace)
         return HTTPRequestHead(version: .http1_1, method: .POST, uri: configuration.endpoint.path, headers: headers)
     }
 

@@ -12,6 +12,7 @@ public final class GatewayClient: Sendable {
     private let logger: Logger
     private let tls: NIOSSLContext?
     private let budget: IdleBudget
+    private let keys: GatewayKeys
     private let loops = Mutex<[ObjectIdentifier: NIOLoopBound<GatewayLoop>]>([:])
     private let isShutDown = Atomic<Bool>(false)
 
@@ -24,6 +25,7 @@ public final class GatewayClient: Sendable {
         try GatewayConfigurationError.check(configuration)
         self.configuration = configuration
         self.logger = logger
+        keys = GatewayKeys(configuration, logger: logger)
         budget = IdleBudget(maximum: configuration.maximumIdle)
         guard configuration.endpoint.isSecure else {
             tls = nil
@@ -51,6 +53,44 @@ public final class GatewayClient: Sendable {
         return stream
     }
 
+    /// From the next request on these keys are sent. A connection that was opened with another one is not used again, unless
+    /// that key is still among them.
+    public func replaceKeys(_ keys: [GatewayKey]) { self.keys.replace(with: keys) }
+
+    /// From now on so many connections as the configuration says are kept ready on each of these loops.
+    ///
+    /// - Returns: for each loop, when all were opened, or have failed, for the first time.
+    @discardableResult
+    public func keepWarm(on loops: [any EventLoop]) -> [EventLoopFuture<Void>] {
+        guard configuration.minimumIdle > 0 else { return [] }
+        return loops.map { loop in loop.flatSubmit { self.owner(on: loop).warmUp() } }
+    }
+
+    /// What `probe` found.
+    public struct Probe: Sendable {
+        /// `nil`: it was let in.
+        public var failure: GatewayFailure?
+        public var latency: Duration
+    }
+
+    /// Opens a connection with one of the keys, up to the upgrade for a WebSocket, and closes it. Sends no request.
+    ///
+    /// - Parameter key: its place in `configuration.keys`.
+    public func probe(key: Int, model: String, on loop: any EventLoop) async -> Probe {
+        let started = ContinuousClock.now
+        let failure = await withCheckedContinuation { (continuation: CheckedContinuation<GatewayFailure?, Never>) in
+            loop.execute {
+                let owner = self.owner(on: loop)
+                owner.connectAlone(model: model, key: key) { connection, failure in
+                    connection?.retire()
+                    guard let failure else { return continuation.resume(returning: nil) }
+                    owner.explain(failure) { continuation.resume(returning: $0) }
+                }
+            }
+        }
+        return Probe(failure: failure, latency: ContinuousClock.now - started)
+    }
+
     /// Closes idle connections (1000), fails live streams with `gateway_shutdown` and closes theirs (1001), and returns
     /// when all are closed, which takes about a second at most. A stream opened after that fails at once.
     public func shutdown() async {
@@ -71,7 +111,7 @@ public final class GatewayClient: Sendable {
         let bound = loops.withLock { loops in
             if let bound = loops[ObjectIdentifier(loop)] { return bound }
             let owner = GatewayLoop(
-                eventLoop: loop, configuration: configuration, tls: tls, metrics: metrics, budget: budget,
+                eventLoop: loop, configuration: configuration, tls: tls, metrics: metrics, keys: keys, budget: budget,
                 logger: logger)
             let bound = NIOLoopBound(owner, eventLoop: loop)
             loops[ObjectIdentifier(loop)] = bound

@@ -28,8 +28,10 @@ public struct GatewayConfiguration: Sendable {
     public var name: String
     public var transport: Transport
     public var endpoint: Endpoint
-    /// Sent as `Authorization: Bearer`. Never logged, never part of an error.
-    public var apiKey: String
+    /// They take turns. None: no key is sent.
+    public var keys: [GatewayKey]
+    /// The header that a key is sent in: with `Authorization` behind the word `Bearer`, with any other as it is.
+    public var keyHeader = "Authorization"
     /// PEM file with the trusted CAs; `nil` is the system's store.
     public var certificateAuthorityFile: String?
     /// TCP connect, TLS and, for a WebSocket, the upgrade together.
@@ -46,6 +48,14 @@ public struct GatewayConfiguration: Sendable {
     public var maximumAge: Duration
     /// Idle connections kept for each model (all models together with `sse`), over all event loops.
     public var maximumIdle: Int
+    /// Idle connections opened ahead and kept until they are old, for each of `warmModels` and each key (together with
+    /// `sse`), on each event loop.
+    public var minimumIdle = 0
+    public var warmModels: [String] = []
+    /// An idle WebSocket or HTTP/2 connection is pinged so often; zero: never.
+    public var pingInterval = Duration.seconds(15)
+    /// Without an answer to a ping for so long it is closed.
+    public var pongTimeout = Duration.seconds(5)
     /// Largest frame, message (all fragments) or event in bytes; over it the stream fails.
     public var maximumMessageSize: Int
     /// Largest number of fragments of one WebSocket message.
@@ -62,7 +72,7 @@ public struct GatewayConfiguration: Sendable {
         self.name = name
         self.transport = transport
         self.endpoint = endpoint
-        self.apiKey = apiKey
+        keys = [GatewayKey(source: "", secret: apiKey)]
         self.certificateAuthorityFile = certificateAuthorityFile
         self.connectTimeout = connectTimeout
         self.firstChunkTimeout = firstChunkTimeout
@@ -73,5 +83,18 @@ public struct GatewayConfiguration: Sendable {
         self.maximumIdle = maximumIdle
         self.maximumMessageSize = maximumMessageSize
         self.maximumFragments = maximumFragments
+    }
+
+    /// What says who asks; `nil` where there is no key.
+    public func header(of key: GatewayKey) -> (name: String, value: String)? {
+        if key.secret.isEmpty { return nil }
+        let isBearer = keyHeader.lowercased() == "authorization"
+        return (keyHeader, isBearer ? "Bearer \(key.secret)" : key.secret)
+    }
+
+    /// The first key, where there is only one to speak of.
+    public var apiKey: String {
+        get { keys.first?.secret ?? "" }
+        set { keys = [GatewayKey(source: keys.first?.source ?? "", secret: newValue)] }
     }
 }

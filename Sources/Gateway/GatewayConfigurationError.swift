@@ -1,3 +1,5 @@
+import ChatModel
+
 /// A configuration that must not reach the wire. Never holds the value itself.
 public enum GatewayConfigurationError: Error, Equatable, CustomStringConvertible {
     /// The path has to start with `/` and be printable ASCII without spaces.
@@ -7,6 +9,8 @@ public enum GatewayConfigurationError: Error, Equatable, CustomStringConvertible
     case invalidPort
     /// The key has to be printable ASCII without spaces.
     case invalidKey
+    /// The name of the key's header has to be a name of RFC 9110, and none that the request has anyway.
+    case invalidKeyHeader
     /// Sizes and counts have to be positive, messages under 4 GiB.
     case invalidLimit
 
@@ -16,6 +20,7 @@ public enum GatewayConfigurationError: Error, Equatable, CustomStringConvertible
         case .invalidHost: "the gateway's host is not a host name or an address"
         case .invalidPort: "the gateway's port is not from 1 to 65535"
         case .invalidKey: "the gateway's key has characters that a header cannot carry"
+        case .invalidKeyHeader: "the gateway's key cannot be sent in a header of that name"
         case .invalidLimit: "a limit of the gateway is out of range"
         }
     }
@@ -26,11 +31,25 @@ public enum GatewayConfigurationError: Error, Equatable, CustomStringConvertible
         else { throw .invalidPath }
         guard !endpoint.host.isEmpty, isPlain(endpoint.host) else { throw .invalidHost }
         guard (1...65_535).contains(endpoint.port) else { throw .invalidPort }
-        guard isPlain(configuration.apiKey) else { throw .invalidKey }
+        guard configuration.keys.allSatisfy({ isPlain($0.secret) }) else { throw .invalidKey }
+        guard canCarryKey(configuration.keyHeader) else { throw .invalidKeyHeader }
         guard (1..<Int(UInt32.max)).contains(configuration.maximumMessageSize), configuration.maximumFragments > 0,
-            configuration.maximumIdle >= 0
+            configuration.maximumIdle >= 0, configuration.minimumIdle >= 0
         else { throw .invalidLimit }
     }
+
+    /// Whether a key may travel in a header of this name.
+    public static func canCarryKey(_ name: String) -> Bool {
+        // Before its case is changed: some letters are ASCII only in lower case.
+        guard HTTPFieldName.isToken(name) else { return false }
+        let name = name.lowercased()
+        return !taken.contains(name) && !name.hasPrefix("sec-websocket-")
+    }
+
+    /// What a request says itself, and what HTTP means something else by.
+    private static let taken = HTTPFieldName.ofTheMessage.union([
+        "accept", "user-agent", "keep-alive", "proxy-connection",
+    ])
 
     private static func isPlain(_ text: String) -> Bool { text.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
 }

@@ -4,9 +4,14 @@ extension GatewayFailure {
     static func refused(_ stage: Stage, status: Int?, _ details: UpstreamError) -> GatewayFailure {
         // Also a 429, but no waiting helps: somebody has to pay (OpenAI's "insufficient_quota").
         let isOutOfQuota = details.code == "insufficient_quota" || details.type == "insufficient_quota"
+        let isOurs = status.map { (400..<500).contains($0) && $0 != 429 } ?? true
         let (code, sentence) =
-            isOutOfQuota
-            ? ("gateway_quota_exhausted", "says that the account's quota is used up") : meaning(ofStatus: status)
+            switch (isOutOfQuota, isOurs ? details.kind : nil) {
+            case (true, _): ("gateway_quota_exhausted", "says that the account's quota is used up")
+            case (_, .contextTooLong): ("gateway_context_too_long", "says that the model takes no messages so long")
+            case (_, .contentFilter): ("gateway_content_filter", "refused the request by its content filter")
+            case (_, nil): meaning(ofStatus: status)
+            }
         let isTransient = status.map { $0 == 408 || $0 == 409 || $0 == 429 || $0 >= 500 } ?? false
         let number = status.map { " (\($0))" } ?? ""
         return GatewayFailure(
@@ -17,14 +22,15 @@ extension GatewayFailure {
 
     private static func meaning(ofStatus status: Int?) -> (code: String, sentence: String) {
         switch status {
-        case 400, 422: ("gateway_bad_request", "refused the request as malformed")
-        case 401, 403: ("gateway_unauthorized", "refused the key or its permissions")
+        case 400, 413, 422: ("gateway_bad_request", "refused the request as malformed")
+        case 401: ("gateway_unauthorized", "refused the key")
+        case 403: ("gateway_forbidden", "refused the key or its permissions")
         case 404: ("gateway_not_found", "does not know the model or the path")
         case 408: ("gateway_timeout", "gave up waiting")
         case 409: ("gateway_conflict", "reported a conflict")
         case 429: ("gateway_rate_limited", "asked for fewer requests")
         case .some(500...): ("gateway_unavailable", "is unavailable")
-        case .some(300..<400): ("gateway_error", "answered with a redirect, which is not followed")
+        case .some(300..<400): ("gateway_redirected", "answered with a redirect, which is not followed")
         case .some(101..<300): ("gateway_error", "did not switch to the WebSocket protocol")
         default: ("gateway_error", "answered with an error")
         }
@@ -42,11 +48,6 @@ extension GatewayFailure {
         GatewayFailure(stage: stage, code: "gateway_unreachable", message: sentence, isRetryable: true)
     }
 
-    /// Not retryable: a certificate that is wrong now is wrong in a second, too.
-    static func tlsFailed(_ sentence: String) -> GatewayFailure {
-        GatewayFailure(stage: .connect, code: "gateway_tls_failed", message: sentence, isRetryable: false)
-    }
-
     static func protocolError(_ stage: Stage, _ sentence: String) -> GatewayFailure {
         GatewayFailure(stage: stage, code: "gateway_protocol_error", message: sentence, isRetryable: false)
     }
@@ -61,17 +62,6 @@ extension GatewayFailure {
             case .streaming: ("gateway_idle_timeout", "The gateway fell silent in the middle of its answer.")
             }
         return GatewayFailure(stage: stage, code: code, message: sentence, isRetryable: true)
-    }
-
-    /// - Parameter code: 1005 where the close frame had none, 1006 where there was no close frame.
-    static func closed(_ stage: Stage, code: Int) -> GatewayFailure {
-        let sentence =
-            code == 1006
-            ? "The connection to the gateway broke before the answer was complete."
-            : "The gateway closed the connection before the answer was complete (\(code))."
-        return GatewayFailure(
-            stage: stage, code: "gateway_closed", message: sentence, closeCode: code,
-            isRetryable: code != 1000 && code != 1008)
     }
 
     static func fault(_ stage: Stage, _ fault: some GatewayFault) -> GatewayFailure {

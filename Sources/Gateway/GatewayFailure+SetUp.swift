@@ -11,10 +11,8 @@ extension GatewayFailure {
             case ChannelError.connectTimeout: .timedOut(.connect)
             case NIOSSLError.uncleanShutdown, NIOSSLError.handshakeFailed(.sslError([.eofDuringHandshake])):
                 .unreachable(stage, "The gateway closed the connection during its set-up.")
-            case NIOSSLError.handshakeFailed, is BoringSSLError:
-                .tlsFailed("The TLS handshake with the gateway failed, or its certificate is not trusted.")
-            case is NIOSSLError, is NIOSSLExtraError:
-                .tlsFailed("The gateway's certificate is not for this host.")
+            case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
+                .tls(error)
             case is HTTPParserError:
                 .protocolError(stage, "The gateway answered with something that is not HTTP/1.1.")
             case is NIOConnectionError, is IOError, is SocketAddressError:

@@ -13,6 +13,8 @@ extension GatewayLoop {
             .channelOption(.autoRead, value: false)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
+            // A request or a ping that nobody acknowledges: the other side has gone without a word.
+            .channelOption(.tcpOption(Self.userTimeout), value: 30_000)
             // A chunk or two while an answer trickles, and many at once where it pours: the channel keeps what it read into.
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65_536))
@@ -20,6 +22,9 @@ extension GatewayLoop {
         let address = try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)
         return address.map { bootstrap.connect(to: $0) } ?? bootstrap.connect(host: endpoint.host, port: endpoint.port)
     }
+
+    /// `TCP_USER_TIMEOUT`, in milliseconds; Swift's Glibc does not have its name.
+    static let userTimeout = NIOBSDSocket.Option(rawValue: 18)
 
     /// Puts TLS first into the pipeline, where the gateway's address asks for it.
     func addTLS(to channel: any Channel) throws {

@@ -11,6 +11,10 @@ final class GatewayLoop {
     /// For SNI and verification; `nil` for an address, which is verified as such and never sent as SNI (RFC 6066).
     let serverName: String?
     let metrics: GatewayMetrics
+    let keys: GatewayKeys
+    var filler: PoolFiller
+    /// Those who wait until what is opened ahead has been.
+    var whenWarm: [EventLoopPromise<Void>] = []
     private let budget: IdleBudget
     private let logger: Logger
     private var pool: IdlePool<any GatewayConnection>
@@ -22,12 +26,14 @@ final class GatewayLoop {
 
     init(
         eventLoop: any EventLoop, configuration: GatewayConfiguration, tls: NIOSSLContext?, metrics: GatewayMetrics,
-        budget: IdleBudget, logger: Logger
+        keys: GatewayKeys, budget: IdleBudget, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.tls = tls
         self.metrics = metrics
+        self.keys = keys
+        filler = PoolFiller(minimum: configuration.minimumIdle)
         self.budget = budget
         self.logger = logger
         let host = configuration.endpoint.host
@@ -39,14 +45,36 @@ final class GatewayLoop {
             endGrace: TimeAmount(bounded: configuration.endGrace))
         pool = IdlePool(
             keepIdle: TimeAmount(bounded: configuration.keepIdle),
-            maximumAge: TimeAmount(bounded: configuration.maximumAge))
+            maximumAge: TimeAmount(bounded: configuration.maximumAge), minimum: configuration.minimumIdle,
+            ping: configuration.transport == .websocket ? Self.ping(configuration) : nil)
     }
 
     var acceptsStreams: Bool { !isShutDown }
 
+    /// How often idle connections are pinged, and how long they may take to answer; `nil`: never.
+    static func ping(_ configuration: GatewayConfiguration) -> (after: TimeAmount, patience: TimeAmount)? {
+        guard configuration.pingInterval > .zero else { return nil }
+        return (
+            TimeAmount(bounded: configuration.pingInterval), TimeAmount(bounded: configuration.pongTimeout)
+        )
+    }
+
+    /// Under which name idle connections are kept that a request can use.
+    func poolKey(model: String, key: Int) -> String {
+        guard configuration.transport == .websocket else { return EventStreamConnection.sharedPoolKey }
+        return keys.isSeveral ? "\(key) \(model)" : model
+    }
+
     /// An idle connection for a stream of this model, attached to it.
     func takeIdle(for stream: GatewayStream, model: String, now: NIODeadline) -> (any GatewayConnection)? {
-        let key = configuration.transport == .websocket ? model : EventStreamConnection.sharedPoolKey
+        let key = poolKey(model: model, key: stream.key)
+        defer {
+            if filler.minimum > 0 {
+                filler.used(key)
+                // Not before the request is on its way.
+                eventLoop.assumeIsolated().execute { self.refill() }
+            }
+        }
         while let connection = pool.take(model: key, now: now) {
             budget.give(key)
             if connection.attach(stream) {
@@ -58,11 +86,13 @@ final class GatewayLoop {
         return takeSession(for: stream, now: now)
     }
 
-    func makeConnection(for stream: GatewayStream, model: String, now: NIODeadline) -> any GatewayConnection {
+    func makeConnection(
+        for stream: GatewayStream?, model: String, key: Int, now: NIODeadline
+    ) -> any GatewayConnection {
         let connection: any GatewayConnection =
             switch configuration.transport {
-            case .websocket: WebSocketConnection(owner: self, model: model, stream: stream, now: now)
-            case .sse: EventStreamConnection(owner: self, stream: stream, now: now)
+            case .websocket: WebSocketConnection(owner: self, model: model, key: key, stream: stream, now: now)
+            case .sse: EventStreamConnection(owner: self, key: key, stream: stream, now: now)
             }
         connections[ObjectIdentifier(connection)] = connection
         return connection
@@ -76,14 +106,18 @@ final class GatewayLoop {
             budget.give(key)
             return false
         }
-        timer.set(pool.nextDeadline)
+        setTimer()
         return true
     }
 
     /// An idle connection is not to be used any more.
     func dropIdle(_ connection: some GatewayConnection) {
         let key = connection.poolKey
-        if pool.remove(model: key, where: { $0 === connection }) { budget.give(key) }
+        guard pool.remove(model: key, where: { $0 === connection }) else { return }
+        budget.give(key)
+        guard filler.minimum > 0 else { return }
+        filler.died(key, openedAt: connection.openedAt, now: .now())
+        eventLoop.assumeIsolated().execute { self.refill() }
     }
 
     func connectionOpened() {
@@ -125,7 +159,10 @@ final class GatewayLoop {
             budget.give(connection.poolKey)
             connection.retire()
         }
-        for connection in connections.values { connection.stream?.shutDown() }
+        for connection in connections.values {
+            connection.stream?.shutDown()
+            if connection.whenSetUp != nil { connection.setUpFailed(.shutDown(.connect)) }
+        }
         for session in sessions { session.close() }
         if connections.isEmpty, sessions.isEmpty { promise.succeed() }
         return promise.futureResult
@@ -152,12 +189,16 @@ final class GatewayLoop {
     func forget(_ session: HTTP2Session) {
         sessions.removeAll { $0 === session }
         connectionClosed()
+        if filler.minimum > 0, !isShutDown {
+            filler.died(EventStreamConnection.sharedPoolKey, openedAt: session.openedAt, now: .now())
+            eventLoop.assumeIsolated().execute { self.refill() }
+        }
         if connections.isEmpty, sessions.isEmpty { allClosed?.succeed() }
     }
 
     private func takeSession(for stream: GatewayStream, now: NIODeadline) -> (any GatewayConnection)? {
         guard let session = session(now: now) else { return nil }
-        let connection = EventStreamConnection(owner: self, stream: stream, now: now)
+        let connection = EventStreamConnection(owner: self, key: stream.key, stream: stream, now: now)
         connections[ObjectIdentifier(connection)] = connection
         connection.attachToSession()
         session.open(connection)
@@ -168,10 +209,33 @@ final class GatewayLoop {
     // MARK: -
 
     private func expire() {
-        for connection in pool.expire(now: .now()) {
+        let now = NIODeadline.now()
+        for connection in pool.silent(now: now) {
+            budget.give(connection.poolKey)
+            countSilence()
+            connection.abort()
+        }
+        for connection in pool.expire(now: now) {
             budget.give(connection.poolKey)
             connection.retire()
         }
-        timer.set(pool.nextDeadline)
+        for connection in pool.pings(now: now) { connection.ping() }
+        setTimer()
+        refill()
     }
+
+    func setTimer() {
+        let refill = filler.minimum > 0 ? filler.nextDeadline(now: .now()) : nil
+        timer.set([pool.nextDeadline, refill].compactMap { $0 }.min())
+    }
+
+    func ponged(_ connection: some GatewayConnection) {
+        pool.ponged(model: connection.poolKey, now: .now()) { $0 === connection }
+        setTimer()
+    }
+
+    func countSilence() { metrics.silentConnectionsClosed.add(1, ordering: .relaxed) }
+
+    /// Connections that a request could have at once; one HTTP/2 session serves as many as are wanted.
+    func idleCount(_ poolKey: String) -> Int { sessions.isEmpty ? pool.count(of: poolKey) : filler.minimum }
 }

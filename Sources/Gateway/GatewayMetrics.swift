@@ -10,6 +10,10 @@ public final class GatewayMetrics: Sendable {
     public let connectionsReused = Atomic<Int>(0)
     /// Requests sent again, because the reused connection turned out to be dead.
     public let deadConnectionsReplaced = Atomic<Int>(0)
+    /// Connections opened before there was a request for them.
+    public let connectionsOpenedAhead = Atomic<Int>(0)
+    /// Idle connections closed because no answer to a ping came.
+    public let silentConnectionsClosed = Atomic<Int>(0)
     /// Idle connections closed because the gateway sent something that nobody had asked for.
     public let unexpectedData = Atomic<Int>(0)
     /// Frames of an earlier answer, dropped.

@@ -8,7 +8,7 @@ import NIOCore
 public final class GatewayStream {
     private let owner: GatewayLoop
     private let model: String
-    private let traceparent: String?
+    private let trace: TraceContext?
     /// Kept until the answer begins, for a reused connection that turns out to be dead.
     private var body: ByteBuffer
     private var handler: (any GatewayStreamHandler)?
@@ -16,7 +16,12 @@ public final class GatewayStream {
     private var memory = FrameMemory()
     private var connection: (any GatewayConnection)?
     private var wasAnnounced = false
-    private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.timedOut() }
+    /// The key that it asks with, and those that were refused to it before.
+    private(set) var key = 0
+    private var refusedKeys: [Int] = []
+    // Holds the stream until `end`, which always comes. A weak reference would be let go of by itself, but each retain of
+    // what was ever referred to weakly takes a slower way, and there are several for each token.
+    private lazy var timer = LoopTimer(loop: owner.eventLoop) { self.timedOut() }
     /// Reading is paused.
     public private(set) var isPaused = false
 
@@ -24,7 +29,7 @@ public final class GatewayStream {
         self.owner = owner
         self.handler = handler
         model = request.model
-        traceparent = request.traceparent
+        trace = request.trace
         body = request.body
         machine = GatewayStreamMachine(choiceCount: request.choiceCount, patience: owner.patience)
     }
@@ -59,7 +64,11 @@ public final class GatewayStream {
         // It may have been cancelled before its first turn.
         guard machine.phase != .ended else { return }
         guard owner.acceptsStreams else { return shutDown() }
-        let now = NIODeadline.now()
+        key = owner.keys.next() ?? 0
+        open(now: .now())
+    }
+
+    private func open(now: NIODeadline) {
         if let idle = owner.takeIdle(for: self, model: model, now: now) {
             connectionReady(idle, isReused: true)
         } else {
@@ -73,16 +82,18 @@ public final class GatewayStream {
 
     func connectionEstablished() { machine.connected() }
 
-    func connectionFailed(_ failure: GatewayFailure) { perform(machine.connectFailed(failure)) }
+    func connectionFailed(_ failure: GatewayFailure) {
+        if !asksWithAnotherKey(after: failure) { perform(machine.connectFailed(failure)) }
+    }
 
     func connectionReady(_ connection: any GatewayConnection, isReused: Bool) {
         self.connection = connection
         machine.requestWritten(onReusedConnection: isReused, now: .now())
         timer.set(machine.deadline)
-        connection.send(body, traceparent: traceparent) { [weak self, weak connection] in
-            guard let self, self.connection === connection else { return }
-            machine.requestFlushed(now: .now())
-            timer.set(machine.deadline)
+        connection.send(body, trace: trace) {
+            guard self.connection === connection else { return }
+            self.machine.requestFlushed(now: .now())
+            self.timer.set(self.machine.deadline)
         }
         guard !wasAnnounced else { return }
         wasAnnounced = true
@@ -91,7 +102,22 @@ public final class GatewayStream {
 
     /// The answer is not a stream. - Parameter isWhole: all of it was read.
     func answerRefused(_ failure: GatewayFailure, isWhole: Bool) {
-        perform(machine.refused(failure, isWhole: isWhole))
+        if !asksWithAnotherKey(after: failure) { perform(machine.refused(failure, isWhole: isWhole)) }
+    }
+
+    /// A key that is refused is no failure of the job, as long as there is another.
+    private func asksWithAnotherKey(after failure: GatewayFailure) -> Bool {
+        guard failure.isKeyRefusal, machine.phase != .ended else { return false }
+        owner.keys.refused(key, status: failure.status)
+        refusedKeys.append(key)
+        guard machine.mayAskAgain, let other = owner.keys.next(besides: refusedKeys) else { return false }
+        key = other
+        machine.asksAgain()
+        let connection = self.connection
+        self.connection = nil
+        connection?.release(.close(1000))
+        open(now: .now())
+        return true
     }
 
     /// The head of an answer came that promises to be a stream.
@@ -100,11 +126,12 @@ public final class GatewayStream {
     /// A whole message. Runs for every token: nothing here allocates or waits. Generic, so that it is compiled for each
     /// protocol on its own.
     func received(_ message: UnsafeRawBufferPointer, on connection: some GatewayConnection) {
-        if machine.isUntouched { body = ByteBuffer() }
         switch memory.scan(message) {
         case .chunk(let chunk): received(chunk, in: message, on: connection)
         case .done: perform(machine.done(isLate: connection.identity.takeLateDone()))
-        case .error: perform(machine.errorMessage(failure(from: message)))
+        case .error:
+            let failure = failure(from: message)
+            if !asksWithAnotherKey(after: failure) { perform(machine.errorMessage(failure)) }
         case .invalid(let error):
             perform(machine.unreadable("The gateway sent a message that is not JSON: \(error.reason.rawValue)."))
         case .other: perform(machine.unreadable("The gateway sent JSON that is no chunk of an answer."))
@@ -114,6 +141,7 @@ public final class GatewayStream {
     private func received(
         _ chunk: ScannedChunk, in message: UnsafeRawBufferPointer, on connection: some GatewayConnection
     ) {
+        if machine.isUntouched { body = ByteBuffer() }
         let hasUsage = !chunk.usage.isEmpty
         let verdict = connection.identity.admit(
             id: message[chunk.id],
@@ -147,9 +175,9 @@ public final class GatewayStream {
     private func connect(now: NIODeadline) {
         machine.connect(now: now)
         timer.set(machine.deadline)
-        let connection = owner.makeConnection(for: self, model: model, now: now)
+        let connection = owner.makeConnection(for: self, model: model, key: key, now: now)
         self.connection = connection
-        connection.connect(traceparent: traceparent)
+        connection.connect(trace: trace)
     }
 
     private func timedOut() {
@@ -181,15 +209,22 @@ public final class GatewayStream {
         let connection = self.connection
         self.connection = nil
         connection?.release(farewell)
-        owner.metrics.count(end)
         let handler = self.handler
         self.handler = nil
-        handler?.streamEnded(end)
+        guard case .failed(let failure) = end, failure.isUntrusted else {
+            owner.metrics.count(end)
+            handler?.streamEnded(end)
+            return
+        }
+        owner.explain(failure) { [owner] (failure: GatewayFailure) in
+            owner.metrics.count(.failed(failure))
+            handler?.streamEnded(.failed(failure))
+        }
     }
 
     private func failure(from message: UnsafeRawBufferPointer) -> GatewayFailure {
         let now = Date().timeIntervalSince1970
-        let error = UpstreamError(message, hiding: owner.configuration.apiKey, now: now)
+        let error = UpstreamError(message, hiding: owner.keys[key].secret, now: now)
         return .refused(machine.stage, status: error.status, error)
     }
 }

@@ -10,13 +10,13 @@ public struct GatewayRequest: Sendable {
     /// `n` of the request: the stream is finished when so many choices are.
     public var choiceCount: Int
     /// W3C trace context; over a WebSocket only the upgrade of a fresh connection carries it.
-    public var traceparent: String?
+    public var trace: TraceContext?
 
-    public init(model: String, body: ByteBuffer, choiceCount: Int = 1, traceparent: String? = nil) {
+    public init(model: String, body: ByteBuffer, choiceCount: Int = 1, trace: TraceContext? = nil) {
         self.model = model
         self.body = body
         self.choiceCount = choiceCount
-        self.traceparent = traceparent
+        self.trace = trace
     }
 }
 
@@ -44,7 +44,7 @@ public struct GatewayFailure: Error, Sendable, Equatable {
     public enum Stage: String, Sendable { case connect, upgrade, request, firstChunk = "first_chunk", streaming }
 
     public var stage: Stage
-    /// A stable, machine-readable word such as `gateway_unreachable`, `gateway_unauthorized`, `gateway_closed`.
+    /// A stable, machine-readable word such as `gateway_unreachable`, `gateway_unauthorized`, `gateway_closed_going_away`.
     public var code: String
     /// One sentence for a person.
     public var message: String
@@ -58,7 +58,8 @@ public struct GatewayFailure: Error, Sendable, Equatable {
     public var upstreamType: String?
     public var upstreamCode: String?
     public var upstreamParam: String?
-    /// A fault that another try may not meet: unreachable, 408, 409, 429, 5xx, a close other than 1000 and 1008.
+    /// A fault that another try may not meet: unreachable, 408, 409, 429, 5xx, a close whose code does not speak
+    /// against it.
     public var isRetryable: Bool
 
     public init(

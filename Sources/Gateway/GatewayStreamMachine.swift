@@ -125,6 +125,20 @@ struct GatewayStreamMachine: ~Copyable {
         wait(patience.firstChunk, from: now)
     }
 
+    /// Nothing of an answer has come: the request may go out again without anybody noticing.
+    var mayAskAgain: Bool {
+        switch phase {
+        case .connecting, .upgrading, .requested: true
+        case .streaming, .finishing, .ended: false
+        }
+    }
+
+    /// It goes out again, on another connection: what was received was a refusal.
+    mutating func asksAgain() {
+        hasReceived = false
+        phase = .connecting
+    }
+
     mutating func connectFailed(_ failure: GatewayFailure) -> Action { fail(failure, .abort) }
 
     /// The head of an answer came: whatever happens from here on, the gateway has seen the request.

@@ -13,7 +13,9 @@ final class HTTP2Session: ChannelInboundHandler {
     private let owner: GatewayLoop
     private let channel: any Channel
     private let multiplexer: HTTP2StreamMultiplexer
+    let openedAt: NIODeadline
     private let oldAt: NIODeadline
+    private let check: (after: TimeAmount, patience: TimeAmount)?
     private var limit = firstLimit
     private var streams = 0
     /// The gateway, or its age, allows no more streams.
@@ -21,12 +23,18 @@ final class HTTP2Session: ChannelInboundHandler {
     /// Counted as idle.
     private var isIdle = false
     private var isClosed = false
-    private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.close() }
+    /// While it is idle: until when, and when it is pinged next, or a pong is due.
+    private var closesAt = NIODeadline.distantFuture
+    private var checkAt = NIODeadline.distantFuture
+    private var awaitsPong = false
+    private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.timedOut() }
 
     /// Speaks HTTP/2 on a channel whose handshake agreed on it.
     init(owner: GatewayLoop, channel: any Channel, openedAt: NIODeadline) throws {
         self.owner = owner
         self.channel = channel
+        self.openedAt = openedAt
+        check = GatewayLoop.ping(owner.configuration)
         oldAt = openedAt + TimeAmount(bounded: owner.configuration.maximumAge)
         multiplexer = HTTP2StreamMultiplexer(mode: .client, channel: channel, inboundStreamInitializer: nil)
         let settings = nioDefaultSettings + [HTTP2Setting(parameter: .enablePush, value: 0)]
@@ -82,6 +90,7 @@ final class HTTP2Session: ChannelInboundHandler {
         case .settings(.settings(let settings)):
             for setting in settings where setting.parameter == .maxConcurrentStreams { limit = setting.value }
         case .goAway: retire()
+        case .ping(_, ack: true): if isIdle { expectPing() }
         default: break
         }
     }
@@ -92,12 +101,34 @@ final class HTTP2Session: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    private func becomeIdle() {
+    /// The last of its streams has ended, or the first has not begun.
+    func becomeIdle() {
         guard !isClosed else { return }
         let now = NIODeadline.now()
         guard !isLeaving, now < oldAt, owner.keepSession() else { return close() }
         isIdle = true
-        timer.set(min(now + TimeAmount(bounded: owner.configuration.keepIdle), oldAt))
+        let isKept = owner.filler.minimum > 0
+        closesAt = isKept ? oldAt : min(now + TimeAmount(bounded: owner.configuration.keepIdle), oldAt)
+        expectPing()
+    }
+
+    private func expectPing() {
+        awaitsPong = false
+        checkAt = check.map { .now() + $0.after } ?? .distantFuture
+        timer.set(min(closesAt, checkAt))
+    }
+
+    private func timedOut() {
+        guard let check, NIODeadline.now() < closesAt else { return close() }
+        if awaitsPong {
+            owner.countSilence()
+            return close()
+        }
+        awaitsPong = true
+        checkAt = .now() + check.patience
+        timer.set(min(closesAt, checkAt))
+        channel.writeAndFlush(
+            HTTP2Frame(streamID: .rootStream, payload: .ping(HTTP2PingData(), ack: false)), promise: nil)
     }
 
     private func endIdleness() {

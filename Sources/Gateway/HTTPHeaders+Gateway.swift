@@ -1,3 +1,4 @@
+import ChatModel
 import NIOHTTP1
 
 /// What the requests of both protocols have in their headers.
@@ -9,20 +10,13 @@ extension HTTPHeaders {
     }
 
     /// What it carries, who asks, with which key, and for which trace.
-    mutating func addRequest(of configuration: GatewayConfiguration, traceparent: String?) {
+    mutating func addRequest(_ configuration: GatewayConfiguration, key: GatewayKey, trace: TraceContext?) {
         add(name: "Content-Type", value: "application/json")
         add(name: "User-Agent", value: "chat-worker")
-        if !configuration.apiKey.isEmpty {
-            add(name: "Authorization", value: "Bearer \(configuration.apiKey)")
+        if let header = configuration.header(of: key) { add(name: header.name, value: header.value) }
+        if let trace {
+            add(name: "traceparent", value: trace.traceparent)
+            if !trace.tracestate.isEmpty { add(name: "tracestate", value: trace.tracestate) }
         }
-        if let traceparent, Self.isTraceparent(traceparent) {
-            add(name: "traceparent", value: traceparent)
-        }
-    }
-
-    /// It comes from a customer: nothing but the characters of a trace context may reach a header.
-    private static func isTraceparent(_ text: String) -> Bool {
-        (1...128).contains(text.utf8.count)
-            && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == 0x2D }
     }
 }

@@ -1,44 +1,77 @@
 import NIOCore
 
-/// The idle connections of one event loop, by model: which to use again, and which to close.
+/// The idle connections of one event loop, by name: which to use again, which to close, and which to ask for a sign of life.
 ///
 /// Pure: the time comes with each call, connections are only names here. The most recently used is taken first, so that
-/// a quiet hour lets the others go.
+/// a quiet hour lets the others go, down to the minimum.
 struct IdlePool<Connection> {
+    private enum Check {
+        case none
+        case pingAt(NIODeadline)
+        case pongBy(NIODeadline)
+    }
+
     private struct Entry {
         var connection: Connection
-        var openedAt: NIODeadline
-        var closesAt: NIODeadline
+        var idleUntil: NIODeadline
+        var oldAt: NIODeadline
+        var check: Check
+
+        func isSilent(_ now: NIODeadline) -> Bool { if case .pongBy(let time) = check { time <= now } else { false } }
+        var awaitsPong: Bool { if case .pongBy = check { true } else { false } }
+        var checkAt: NIODeadline {
+            switch check {
+            case .none: .distantFuture
+            case .pingAt(let time), .pongBy(let time): time
+            }
+        }
     }
 
     private var idle: [String: [Entry]] = [:]
     private let keepIdle: TimeAmount
     private let maximumAge: TimeAmount
+    /// So many of each name are kept until they are old.
+    private let minimum: Int
+    /// `nil`: nothing is asked.
+    private let ping: (after: TimeAmount, patience: TimeAmount)?
 
-    init(keepIdle: TimeAmount, maximumAge: TimeAmount) {
+    init(
+        keepIdle: TimeAmount, maximumAge: TimeAmount, minimum: Int = 0,
+        ping: (after: TimeAmount, patience: TimeAmount)? = nil
+    ) {
         self.keepIdle = keepIdle
         self.maximumAge = maximumAge
+        self.minimum = minimum
+        self.ping = ping
     }
 
-    /// When `expire(now:)` has something to do.
-    var nextDeadline: NIODeadline? { idle.values.lazy.flatMap { $0 }.map(\.closesAt).min() }
+    /// When `silent`, `expire` or `pings` has something to do.
+    var nextDeadline: NIODeadline? {
+        idle.values.lazy.flatMap { entries in
+            entries.indices.lazy.map { min(closesAt($0, entries), entries[$0].checkAt) }
+        }.min()
+    }
 
     var count: Int { idle.values.reduce(0) { $0 + $1.count } }
+
+    func count(of name: String) -> Int { idle[name]?.count ?? 0 }
 
     /// Takes a connection after a clean end. `false`: it is too old, close it.
     mutating func put(_ connection: Connection, model: String, openedAt: NIODeadline, now: NIODeadline) -> Bool {
         let oldAt = openedAt + maximumAge
         guard now < oldAt else { return false }
-        let entry = Entry(connection: connection, openedAt: openedAt, closesAt: min(now + keepIdle, oldAt))
-        idle[model, default: []].append(entry)
+        let check: Check = ping.map { .pingAt(now + $0.after) } ?? .none
+        idle[model, default: []].append(
+            Entry(connection: connection, idleUntil: now + keepIdle, oldAt: oldAt, check: check))
         return true
     }
 
-    /// A connection for a request, not one whose time is over.
+    /// A connection for a request, not one whose time is over; one that owes a pong only where there is no other.
     mutating func take(model: String, now: NIODeadline) -> Connection? {
         guard var entries = idle[model] else { return nil }
         defer { idle[model] = entries.isEmpty ? nil : entries }
-        guard let index = entries.lastIndex(where: { $0.closesAt > now }) else { return nil }
+        let good = entries.indices.filter { closesAt($0, entries) > now && !entries[$0].isSilent(now) }
+        guard let index = good.last(where: { !entries[$0].awaitsPong }) ?? good.last else { return nil }
         return entries.remove(at: index).connection
     }
 
@@ -53,18 +86,55 @@ struct IdlePool<Connection> {
 
     /// The connections whose time is over; they are not here any more.
     mutating func expire(now: NIODeadline) -> [Connection] {
-        var expired: [Connection] = []
-        for (model, entries) in idle {
-            let kept = entries.filter { $0.closesAt > now }
-            guard kept.count < entries.count else { continue }
-            expired += entries.filter { $0.closesAt <= now }.map(\.connection)
-            idle[model] = kept.isEmpty ? nil : kept
+        let pool = self
+        return takeOut { pool.closesAt($0, $1) <= now }
+    }
+
+    /// The connections that owe a pong for too long; they are not here any more.
+    mutating func silent(now: NIODeadline) -> [Connection] {
+        takeOut { $1[$0].isSilent(now) }
+    }
+
+    /// The connections that are to be pinged now.
+    mutating func pings(now: NIODeadline) -> [Connection] {
+        guard let ping else { return [] }
+        var due: [Connection] = []
+        for name in Array(idle.keys) {
+            for index in idle[name]?.indices ?? 0..<0 {
+                guard case .pingAt(let time)? = idle[name]?[index].check, time <= now else { continue }
+                idle[name]?[index].check = .pongBy(now + ping.patience)
+                if let connection = idle[name]?[index].connection { due.append(connection) }
+            }
         }
-        return expired
+        return due
+    }
+
+    /// A pong came.
+    mutating func ponged(model: String, now: NIODeadline, where matches: (Connection) -> Bool) {
+        guard let ping, let index = idle[model]?.firstIndex(where: { matches($0.connection) }) else { return }
+        idle[model]?[index].check = .pingAt(now + ping.after)
     }
 
     mutating func removeAll() -> [Connection] {
         defer { idle = [:] }
         return idle.values.flatMap { $0.map(\.connection) }
+    }
+
+    /// Those that were used last are the ones that stay.
+    private func closesAt(_ index: Int, _ entries: [Entry]) -> NIODeadline {
+        let entry = entries[index]
+        return index >= entries.count - minimum ? entry.oldAt : min(entry.idleUntil, entry.oldAt)
+    }
+
+    private mutating func takeOut(_ isOut: (Int, [Entry]) -> Bool) -> [Connection] {
+        var out: [Connection] = []
+        for (name, entries) in idle {
+            let gone = entries.indices.filter { isOut($0, entries) }
+            let kept = entries.indices.filter { !isOut($0, entries) }
+            guard !gone.isEmpty else { continue }
+            out += gone.map { entries[$0].connection }
+            idle[name] = kept.isEmpty ? nil : kept.map { entries[$0] }
+        }
+        return out
     }
 }

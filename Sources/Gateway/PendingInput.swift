@@ -4,10 +4,8 @@ import NIOCore
 ///
 /// A received buffer is left to the channel, which uses it for the next read; hence the copies. Storage that was made for
 /// a large message stays in use until it is whole, so that one that arrives in many reads is not copied with each of them.
+/// Empty, it has none: most messages come whole.
 struct PendingInput {
-    /// A buffer over this size is given back once it is empty.
-    private static let keptCapacity = 4096
-
     private(set) var bytes = ByteBuffer()
 
     var isEmpty: Bool { bytes.readableBytes == 0 }
@@ -31,8 +29,7 @@ struct PendingInput {
     mutating func keep(_ unused: ByteBuffer) {
         var rest = unused
         if bytes.readableBytes == 0 {
-            bytes.clear()
-            bytes.writeBuffer(&rest)
+            if rest.readableBytes > 0 { bytes.writeBuffer(&rest) }
         } else if rest.readableBytes > 0 {
             rest.writeBuffer(&bytes)
             bytes = rest
@@ -42,9 +39,7 @@ struct PendingInput {
 
     mutating func discard() { bytes = ByteBuffer() }
 
-    /// A quiet connection keeps no large buffer.
     private mutating func trim() {
-        guard bytes.readableBytes == 0 else { return }
-        if bytes.capacity > Self.keptCapacity { bytes = ByteBuffer() } else { bytes.clear() }
+        if bytes.readableBytes == 0, bytes.capacity > 0 { bytes = ByteBuffer() }
     }
 }

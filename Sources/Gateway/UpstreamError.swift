@@ -12,6 +12,7 @@ struct UpstreamError: Equatable {
     var retryAfter: Duration?
     /// The gateway's `x-should-retry`.
     var shouldRetry: Bool?
+    var kind: Kind?
 
     init() {}
 
@@ -34,6 +35,8 @@ struct UpstreamError: Equatable {
         status =
             Self.status(document["status"]) ?? Self.status(inner["status"]) ?? Self.status(inner["code"])
             ?? Self.status(document["code"]) ?? Self.statusByName(code) ?? Self.statusByName(type)
+        kind = Self.kind(
+            type: type, code: code, message: inner["message"]?.stringValue ?? nested.stringValue)
         let headers = inner["headers"] ?? document["headers"]
         readHeaders(now: now) { name in headers?.member(ignoringCase: name) }
     }

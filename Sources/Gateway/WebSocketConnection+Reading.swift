@@ -80,9 +80,9 @@ extension WebSocketConnection {
             message.withUnsafeReadableBytes { received($0) }
             assembler.discardAssembled()
         case .fragment:
-            if stream == nil { unexpectedData() }
+            if stream == nil, bareUser == nil { unexpectedData() }
         case .ping(let range): pong(UnsafeRawBufferPointer(rebasing: input[range]))
-        case .pong: break
+        case .pong: if stream == nil { owner.ponged(self) }
         case .close(let code):
             let stream = stream
             close(code: code)
@@ -99,6 +99,7 @@ extension WebSocketConnection {
 
     private func received(_ message: UnsafeRawBufferPointer) {
         if let stream { return stream.received(message, on: self) }
+        if let bareUser { return bareUser.received(message, isBinary: assembler.isBinary, on: self) }
         // After usage or silence a `[DONE]` may still come; nothing else has any business on an idle connection.
         if case .done = FrameScanner.scan(message), identity.takeLateDone() { return }
         unexpectedData()

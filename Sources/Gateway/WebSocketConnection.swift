@@ -1,3 +1,4 @@
+import ChatModel
 import NIOCore
 
 /// One WebSocket to the gateway, from its TCP connect to its close: carries out what streams and the pool decide.
@@ -21,12 +22,18 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
 
     let owner: GatewayLoop
     private let model: String
+    let key: Int
+    let poolKey: String
+    var whenSetUp: (((any GatewayConnection)?, GatewayFailure?) -> Void)?
     let openedAt: NIODeadline
     private(set) var phase = Phase.settingUp
     private(set) var stream: GatewayStream?
+    /// Who has the connection to itself, without streams; the worker has none.
+    let bareUser: (any BareWebSocketUser)?
     var identity = AnswerIdentity()
     /// Requests sent so far.
     private(set) var requests = 0
+    private var isCounted = false
     var assembler: WebSocketMessageAssembler
 
     private var channel: (any Channel)?
@@ -36,36 +43,50 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
     /// Frames that are not whole yet, or that came while reading was paused.
     var pending = PendingInput()
     var isConsuming = false
-    private var isReadHeld = false
+    var isReadHeld = false
     private(set) var isInputClosed = false
     /// The payload of a ping to be answered when the socket takes bytes again.
     var heldPing: [UInt8]?
 
-    init(owner: GatewayLoop, model: String, stream: GatewayStream, now: NIODeadline) {
+    init(owner: GatewayLoop, model: String, key: Int, stream: GatewayStream?, now: NIODeadline) {
         self.owner = owner
         self.model = model
+        self.key = key
+        // The model stands in the address of the upgrade, and the key in its headers.
+        poolKey = owner.poolKey(model: model, key: key)
         self.stream = stream
+        bareUser = nil
         openedAt = now
         assembler = WebSocketMessageAssembler(
             maximumMessageSize: owner.configuration.maximumMessageSize,
             maximumFragments: owner.configuration.maximumFragments)
     }
 
-    /// The model stands in the address of the upgrade.
-    var poolKey: String { model }
+    /// A connection that serves no streams, nor any pool.
+    init(owner: GatewayLoop, model: String, user: any BareWebSocketUser, now: NIODeadline) {
+        self.owner = owner
+        self.model = model
+        key = 0
+        poolKey = owner.poolKey(model: model, key: 0)
+        bareUser = user
+        openedAt = now
+        assembler = WebSocketMessageAssembler(
+            maximumMessageSize: owner.configuration.maximumMessageSize,
+            maximumFragments: owner.configuration.maximumFragments, isBinaryText: false)
+    }
 
     // MARK: Set-up
 
-    func connect(traceparent: String?) {
+    func connect(trace: TraceContext?) {
         owner.dial().assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel): self.connected(channel, traceparent: traceparent)
+            case .success(let channel): self.connected(channel, trace: trace)
             case .failure(let error): self.setUpFailed(GatewayFailure(setUp: error, stage: .connect))
             }
         }
     }
 
-    private func connected(_ channel: any Channel, traceparent: String?) {
+    private func connected(_ channel: any Channel, trace: TraceContext?) {
         guard phase == .settingUp else {
             channel.close(promise: nil)
             return
@@ -75,9 +96,11 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
         let configuration = owner.configuration
         do {
             try owner.addTLS(to: channel)
-            let request = WebSocketUpgradeRequest(configuration: configuration, model: model, traceparent: traceparent)
+            let apiKey = owner.keys[key]
+            let request = WebSocketUpgradeRequest(
+                configuration: configuration, model: model, key: apiKey, trace: trace)
             upgradeHandler = try .install(
-                on: channel, connection: self, request: request, configuration: configuration)
+                on: channel, connection: self, request: request, configuration: configuration, key: apiKey)
             try owner.startReading(channel)
         } catch {
             setUpFailed(GatewayFailure(setUp: error, stage: .connect))
@@ -89,7 +112,9 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
 
     func setUpFailed(_ failure: GatewayFailure) {
         guard phase == .settingUp else { return }
-        if let stream { stream.connectionFailed(failure) } else { abort() }
+        if let stream { return stream.connectionFailed(failure) }
+        abort()
+        whenSetUp.take()?(nil, failure)
     }
 
     var pendingRefusal: GatewayFailure? { upgradeHandler?.refusal }
@@ -98,12 +123,13 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
     func upgradeFinished() {
         upgradeHandler = nil
         guard phase == .settingUp else { return }
-        guard !isInputClosed, let stream, context != nil else {
+        guard !isInputClosed, stream != nil || whenSetUp != nil || bareUser != nil, context != nil else {
             return setUpFailed(.unreachable(.upgrade, "The gateway closed the connection during its set-up."))
         }
         phase = .open
+        isCounted = true
         owner.connectionOpened()
-        stream.connectionReady(self, isReused: false)
+        if let stream { stream.connectionReady(self, isReused: false) } else { whenSetUp.take()?(self, nil) }
         consumePending()
     }
 
@@ -116,7 +142,7 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
     }
 
     /// Sends the request as one text message.
-    func send(_ body: ByteBuffer, traceparent: String?, flushed: @escaping () -> Void) {
+    func send(_ body: ByteBuffer, trace: TraceContext?, flushed: @escaping () -> Void) {
         guard let context else { return }
         requests &+= 1
         let frame = body.withUnsafeReadableBytes {
@@ -146,6 +172,13 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
         releaseRead()
         guard !isConsuming else { return }
         consumePending()
+    }
+
+    func ping() {
+        guard phase == .open, let context else { return }
+        let frame = WebSocketOutput.frame(
+            .ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), allocator: context.channel.allocator)
+        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
     }
 
     // MARK: Close
@@ -181,20 +214,26 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
         closeTimer?.invalidate()
         closeTimer = nil
         releaseRead()
-        if let channel { channel.close(promise: nil) } else { owner.forget(self) }
+        if let channel { channel.close(promise: nil) } else { forget() }
     }
 
     private func channelClosed() {
         context = nil
         channel = nil
         upgradeHandler = nil
-        if requests > 0 { owner.connectionClosed() }
+        if isCounted { owner.connectionClosed() }
+        isCounted = false
         // A paused stream still has to be handed what came before the end; its release does the rest.
         guard stream == nil else { return }
         phase = .closed
         closeTimer?.invalidate()
         closeTimer = nil
+        forget()
+    }
+
+    private func forget() {
         owner.forget(self)
+        bareUser?.connectionEnded()
     }
 
     // MARK: ChannelHandler
@@ -203,13 +242,8 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// The gate of back-pressure: while the stream is paused the socket is not read, and TCP holds the gateway back.
     func read(context: ChannelHandlerContext) {
-        if phase == .open, stream?.isPaused == true {
-            isReadHeld = true
-        } else {
-            context.read()
-        }
+        gate(context, isShut: phase == .open && stream?.isPaused == true)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -227,11 +261,5 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
             payload.withUnsafeBytes { pong($0) }
         }
         context.fireChannelWritabilityChanged()
-    }
-
-    private func releaseRead() {
-        guard isReadHeld else { return }
-        isReadHeld = false
-        context?.read()
     }
 }

@@ -4,8 +4,9 @@ package import NIOCore
 /// Turns the bytes after an upgrade into messages, as strictly as RFC 6455 asks of a client.
 ///
 /// Pure: no socket, no clock. NIOWebSocket's own decoder is not used, because it allocates for every frame, hides
-/// whether a length was in its shortest form, and judges a frame only when all of it is there. A message of one frame
-/// is never copied: its range in the caller's bytes is handed out. Fragments are gathered in `assembled`.
+/// whether a length was in its shortest form, and judges a frame only when all of it is there. Text is judged as it
+/// arrives, also within a frame. A message of one frame is never copied: its range in the caller's bytes is handed out.
+/// Fragments are gathered in `assembled`.
 package struct WebSocketMessageAssembler {
     package enum Event: Equatable {
         /// A part of a message whose end is still to come.
@@ -30,24 +31,32 @@ package struct WebSocketMessageAssembler {
 
     /// Bytes of a fragmented message so far.
     package private(set) var assembled = ByteBuffer()
+    /// The message that is open, or was handed out last, came as binary.
+    package private(set) var isBinary = false
     private let maximumMessageSize: Int
     private let maximumFragments: Int
+    private let isBinaryText: Bool
     private var utf8 = UTF8Validator()
     /// Frames of the open message; zero: none is open.
     private var fragments = 0
+    /// Bytes of the payload at hand that `utf8` has seen, while the rest of its frame is still to come.
+    private var checked = 0
 
     /// Kept for the next fragmented message up to this capacity, so that thousands of connections stay small.
     private static let keptCapacity = 4096
 
-    package init(maximumMessageSize: Int, maximumFragments: Int) {
+    /// - Parameter isBinaryText: binary messages must be UTF-8 as well; to a gateway both carry JSON.
+    package init(maximumMessageSize: Int, maximumFragments: Int, isBinaryText: Bool = true) {
         self.maximumMessageSize = maximumMessageSize
         self.maximumFragments = maximumFragments
+        self.isBinaryText = isBinaryText
     }
 
     /// A fragmented message has begun and not ended.
     var isInsideMessage: Bool { fragments > 0 }
 
-    /// Reads the next frame at the start of `bytes`.
+    /// Reads the next frame at the start of `bytes`. After `needsMore` the same bytes have to come again, with more behind
+    /// them.
     package mutating func next(_ bytes: UnsafeRawBufferPointer) -> Step {
         guard bytes.count >= 2 else { return .needsMore }
         let opcode = bytes[0] & 0x0F
@@ -71,12 +80,9 @@ package struct WebSocketMessageAssembler {
         let room = isControl ? 125 : maximumMessageSize &- assembled.readableBytes
         guard length <= UInt64(clamping: room) else { return .frame(size: start, .fault(.messageTooLarge)) }
         let end = start &+ Int(length)
+        if !isControl { return data(opcode, isFinal: isFinal, bytes, start..<end) }
         guard bytes.count >= end else { return .needsMore }
-        let event =
-            isControl
-            ? control(opcode, bytes, start..<end)
-            : data(isFinal: isFinal, bytes, start..<end)
-        return .frame(size: end, event)
+        return .frame(size: end, control(opcode, bytes, start..<end))
     }
 
     /// Makes room for the next fragmented message.
@@ -106,20 +112,32 @@ package struct WebSocketMessageAssembler {
         return nil
     }
 
-    /// Text and binary alike must be UTF-8: both carry JSON.
-    private mutating func data(isFinal: Bool, _ bytes: UnsafeRawBufferPointer, _ payload: Range<Int>) -> Event {
+    private mutating func data(
+        _ opcode: UInt8, isFinal: Bool, _ bytes: UnsafeRawBufferPointer, _ payload: Range<Int>
+    ) -> Step {
+        if opcode != 0 { isBinary = opcode == 2 }
+        let isText = isBinaryText || !isBinary
+        let arrived = min(bytes.count, payload.upperBound)
+        if isText {
+            let fresh = UnsafeRawBufferPointer(rebasing: bytes[(payload.lowerBound &+ checked)..<arrived])
+            // The size is that of the header, however much of the payload it took to see the fault.
+            guard utf8.consume(fresh) else { return .frame(size: payload.lowerBound, .fault(.notUTF8)) }
+        }
+        guard arrived == payload.upperBound else {
+            checked = arrived &- payload.lowerBound
+            return .needsMore
+        }
+        checked = 0
         let isSingle = isFinal && fragments == 0
-        let content = UnsafeRawBufferPointer(rebasing: bytes[payload])
-        guard utf8.consume(content) else { return .fault(.notUTF8) }
         if isFinal {
-            guard utf8.isAtBoundary else { return .fault(.cutCharacter) }
+            guard !isText || utf8.isAtBoundary else { return .frame(size: arrived, .fault(.cutCharacter)) }
             fragments = 0
         } else {
             fragments &+= 1
         }
-        if isSingle { return .message(payload) }
-        assembled.writeBytes(content)
-        return isFinal ? .assembledMessage : .fragment
+        if isSingle { return .frame(size: arrived, .message(payload)) }
+        assembled.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[payload]))
+        return .frame(size: arrived, isFinal ? .assembledMessage : .fragment)
     }
 
     private func control(_ opcode: UInt8, _ bytes: UnsafeRawBufferPointer, _ payload: Range<Int>) -> Event {

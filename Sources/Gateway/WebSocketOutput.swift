@@ -2,7 +2,8 @@ import NIOCore
 
 /// Frames as a client sends them: final, and masked with a fresh random key (RFC 6455, section 5.3).
 enum WebSocketOutput {
-    enum Opcode: UInt8 { case text = 1, close = 8, pong = 10 }
+    /// `binary`: never to a gateway; an echo (`BareWebSocketUser`) answers in kind.
+    enum Opcode: UInt8 { case text = 1, binary = 2, close = 8, ping = 9, pong = 10 }
 
     /// One frame of its own; the payload is copied, because masking changes it.
     static func frame(

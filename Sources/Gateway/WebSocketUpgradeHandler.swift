@@ -38,11 +38,11 @@ final class WebSocketUpgradeHandler: ChannelInboundHandler, RemovableChannelHand
     /// Puts the handler and the HTTP coders at the end of a connected channel's pipeline.
     static func install(
         on channel: any Channel, connection: WebSocketConnection, request: WebSocketUpgradeRequest,
-        configuration: GatewayConfiguration
+        configuration: GatewayConfiguration, key: GatewayKey
     ) throws -> WebSocketUpgradeHandler {
         let handler = WebSocketUpgradeHandler(
             connection: connection, request: request, isSecure: configuration.endpoint.isSecure,
-            secret: configuration.apiKey)
+            secret: key.secret)
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(handler.encoder)
         try pipeline.addHandler(handler.decoder)

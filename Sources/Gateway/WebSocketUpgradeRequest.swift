@@ -1,3 +1,4 @@
+import ChatModel
 import NIOHTTP1
 import NIOWebSocket
 
@@ -6,7 +7,7 @@ struct WebSocketUpgradeRequest: Sendable {
     let key: String
     let head: HTTPRequestHead
 
-    init(configuration: GatewayConfiguration, model: String, traceparent: String?) {
+    init(configuration: GatewayConfiguration, model: String, key apiKey: GatewayKey, trace: TraceContext?) {
         key = NIOWebSocketClientUpgrader.randomRequestKey()
         let endpoint = configuration.endpoint
         var headers = HTTPHeaders()
@@ -15,7 +16,7 @@ struct WebSocketUpgradeRequest: Sendable {
         headers.add(name: "Connection", value: "Upgrade")
         headers.add(name: "Sec-WebSocket-Key", value: key)
         headers.add(name: "Sec-WebSocket-Version", value: "13")
-        headers.addRequest(of: configuration, traceparent: traceparent)
+        headers.addRequest(configuration, key: apiKey, trace: trace)
         let separator = endpoint.path.utf8.contains(0x3F) ? "&" : "?"
         head = HTTPRequestHead(
             version: .http1_1, method: .GET, uri: "\(endpoint.path)\(separator)model=\(Self.percentEncoded(model))",

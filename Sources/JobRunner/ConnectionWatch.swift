@@ -6,9 +6,13 @@ final class ConnectionWatch: ShardObserver, Sendable {
     private struct State {
         var isConsuming = false
         /// The control stream was read to this worker's mark.
-        var isSynced = false
+        var isControlSynced = false
+        /// So was the journal.
+        var isJournalSynced = false
         var openPublishers = 0
         var blocked = 0
+        /// Connections that were lost since the start.
+        var lost = 0
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -20,9 +24,24 @@ final class ConnectionWatch: ShardObserver, Sendable {
     }
 
     /// Jobs can begin.
-    var isConsuming: Bool { state.withLock { $0.isConsuming && $0.isSynced } }
+    var isConsuming: Bool { state.withLock { $0.isConsuming && $0.isControlSynced && $0.isJournalSynced } }
     var openPublishers: Int { state.withLock { $0.openPublishers } }
     var isBlocked: Bool { state.withLock { $0.blocked > 0 } }
+    var lostConnections: Int { state.withLock { $0.lost } }
+
+    /// What is missing before jobs can begin, in words; empty: nothing.
+    var reasons: [String] {
+        state.withLock { state in
+            var reasons: [String] = []
+            if !state.isConsuming { reasons.append("not connected to the broker for consuming") }
+            if state.isConsuming, !state.isControlSynced { reasons.append("the control stream is being read") }
+            if state.isConsuming, !state.isJournalSynced { reasons.append("the journal is being read") }
+            if state.openPublishers < publishers {
+                reasons.append("\(state.openPublishers) of \(publishers) publish connections are open")
+            }
+            return reasons
+        }
+    }
 
     func untilReady() async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
@@ -36,19 +55,26 @@ final class ConnectionWatch: ShardObserver, Sendable {
 
     func consumerOpened() { update { $0.isConsuming = true } }
 
-    func controlSynced() { update { $0.isSynced = true } }
+    func controlSynced() { update { $0.isControlSynced = true } }
+
+    func journalSynced() { update { $0.isJournalSynced = true } }
 
     func consumerLost(_ error: AMQPError) {
         update { state in
+            state.lost += 1
             state.isConsuming = false
-            state.isSynced = false
+            state.isControlSynced = false
+            state.isJournalSynced = false
         }
     }
 
     func shardOpened() { update { $0.openPublishers += 1 } }
 
     func shardLost(_ error: AMQPError) {
-        update { $0.openPublishers = max(0, $0.openPublishers - 1) }
+        update { state in
+            state.lost += 1
+            state.openPublishers = max(0, state.openPublishers - 1)
+        }
     }
 
     func shardBlocked(_ isBlocked: Bool, reason: String) {
@@ -56,7 +82,7 @@ final class ConnectionWatch: ShardObserver, Sendable {
     }
 
     private func isReady(_ state: borrowing State) -> Bool {
-        state.isConsuming && state.isSynced && state.openPublishers == publishers
+        state.isConsuming && state.isControlSynced && state.isJournalSynced && state.openPublishers == publishers
     }
 
     private func update(_ change: (inout State) -> Void) {

@@ -5,18 +5,26 @@ internal import Synchronization
 final class DeliveryRouter: ConsumerDelegate, Sendable {
     private let intake: JobIntake
     private let webhooks: WebhookRunner
+    private let endpoints: StreamFollower
     private let connections: ConnectionWatch
     private let host: JobHost
 
-    init(intake: JobIntake, webhooks: WebhookRunner, connections: ConnectionWatch, host: JobHost) {
+    init(
+        intake: JobIntake, webhooks: WebhookRunner, endpoints: StreamFollower, connections: ConnectionWatch,
+        host: JobHost
+    ) {
         self.intake = intake
         self.webhooks = webhooks
+        self.endpoints = endpoints
         self.connections = connections
         self.host = host
     }
 
     func consumerOpened(generation: UInt64) {
         host.control.opened(generation: generation)
+        host.journal.opened(generation: generation)
+        endpoints.opened(generation: generation)
+        webhooks.opened()
         intake.opened(generation: generation)
         connections.consumerOpened()
         leaseChanged()
@@ -24,10 +32,12 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
 
     func consumerReceived(_ delivery: Delivery) {
         switch delivery.queue {
-        case host.names.webhooks: webhooks.take(delivery)
+        case host.names.webhooks, host.names.orderedWebhooks: webhooks.take(delivery)
         case host.names.control: host.control.received(delivery)
-        case host.names.failed: intake.takeGivenUp(delivery)
-        default: if !host.control.holds(delivery) { intake.take(delivery) }
+        case host.names.endpoints: endpoints.received(delivery)
+        case host.names.journal: host.journal.received(delivery)
+        case host.names.failed: if !host.journal.holds(delivery) { intake.takeGivenUp(delivery) }
+        default: if !host.control.holds(delivery), !host.journal.holds(delivery) { intake.take(delivery) }
         }
     }
 
@@ -35,6 +45,9 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
         connections.consumerLost(error)
         intake.lost(generation: generation)
         host.control.lost()
+        host.journal.lost()
+        endpoints.lost()
+        webhooks.lost()
         leaseChanged()
     }
 

@@ -1,7 +1,7 @@
 internal import AMQP
 internal import ChatModel
 internal import Gateway
-public import Logging
+internal import Logging
 public import NIOCore
 internal import Synchronization
 internal import Webhooks
@@ -28,70 +28,101 @@ public final class JobRunner: Sendable {
         public var webhooksPending: Int
     }
 
+    package let metrics = JobMetrics()
     private let configuration: JobRunnerConfiguration
     private let loops: [any EventLoop]
-    private let logger: Logger
-    private let board: JobBoard
-    private let host: JobHost
+    let board: JobBoard
+    let host: JobHost
     private let intake: JobIntake
-    private let webhooks: WebhookRunner
+    let webhooks: WebhookRunner
+    private let endpoints: StreamFollower
     private let connections: ConnectionWatch
     private let consumer: ConsumerConnection
 
-    /// - Parameter group: event loops for the gateways' sockets and all that happens to jobs.
+    /// - Parameters:
+    ///   - group: event loops for the gateways' sockets and all that happens to jobs.
+    ///   - loggers: may be one for all.
     /// - Throws: where TLS material of a gateway or of the webhooks cannot be read.
-    public init(configuration: JobRunnerConfiguration, group: any EventLoopGroup, logger: Logger) throws {
+    public init(configuration: JobRunnerConfiguration, group: any EventLoopGroup, loggers: WorkerLoggers) throws {
         self.configuration = configuration
-        self.logger = logger
         loops = Array(group.makeIterator())
         let timers = group.any()
         let connections = ConnectionWatch(publishers: configuration.publishers)
-        let (lease, relay) = (DeliveryLease(), ConsumerRelay())
+        let (lease, relay, metrics) = (DeliveryLease(), ConsumerRelay(), metrics)
         let shards = (0..<max(1, configuration.publishers)).map { index in
             PublisherShard(
                 configuration: configuration.broker, window: configuration.confirmWindow, observer: connections,
-                lease: lease, role: "publisher-\(index)", logger: logger)
+                lease: lease, metrics: metrics, role: "publisher-\(index)", logger: loggers.broker)
         }
         var gateways: [String: GatewayClient] = [:]
         for gateway in configuration.gateways {
-            gateways[gateway.name] = try GatewayClient(configuration: gateway, logger: logger)
+            gateways[gateway.name] = try GatewayClient(configuration: gateway, logger: loggers.gateway)
         }
-        let gates = RateGates()
+        let gates = RouteGates(
+            limits: configuration.routeLimits, coolDowns: configuration.gatewayRules.mapValues(\.coolDown))
         board = JobBoard(
             concurrency: configuration.concurrency, fairness: configuration.fairness, gates: gates, timers: timers)
         let control = ControlDesk(
-            configuration: configuration, timers: timers, logger: logger,
+            configuration: configuration, timers: timers, logger: loggers.jobs,
+            acknowledge: { relay.acknowledge($0) }, publish: { shards[0].publish($0) })
+        let journal = JournalDesk(
+            configuration: configuration, timers: timers, logger: loggers.jobs,
             acknowledge: { relay.acknowledge($0) }, publish: { shards[0].publish($0) })
         host = JobHost(
             configuration: configuration, shards: shards, gateways: gateways, board: board, gates: gates,
-            control: control, lease: lease, logger: logger, acknowledge: { relay.acknowledge($0) })
+            control: control, journal: journal, lease: lease, metrics: metrics, logger: loggers.jobs,
+            acknowledge: { relay.acknowledge($0) })
         self.connections = connections
         intake = JobIntake(host: host, board: board, loops: loops)
-        webhooks = try WebhookRunner(host: host, logger: logger)
-        let router = DeliveryRouter(intake: intake, webhooks: webhooks, connections: connections, host: host)
+        endpoints = StreamFollower(
+            queue: configuration.plan.names.endpoints, configuration: configuration, timers: timers,
+            logger: loggers.webhooks,
+            acknowledge: { relay.acknowledge($0) },
+            publish: { shards[0].publish($0) }, reread: { relay.rereadStreams() })
+        webhooks = try WebhookRunner(host: host, endpointEvents: endpoints, logger: loggers.webhooks)
+        let router = DeliveryRouter(
+            intake: intake, webhooks: webhooks, endpoints: endpoints, connections: connections, host: host)
         consumer = ConsumerConnection(
             configuration: configuration.broker, topology: configuration.plan.topology,
             consumptions: Self.consumptions(configuration), delegate: router, lease: lease,
-            maximumBodySize: max(configuration.rules.maximumBytes, 64 << 20), logger: logger)
+            maximumBodySize: max(configuration.rules.maximumBytes, 64 << 20), logger: loggers.broker)
         relay.attach(consumer)
         control.attach(intake.controlActions(synced: { connections.controlSynced() }, reread: relay.rereadStreams))
+        journal.attach(intake.journalActions(synced: { connections.journalSynced() }, reread: relay.rereadStreams))
     }
 
     private static func consumptions(_ configuration: JobRunnerConfiguration) -> [Consumption] {
         let names = configuration.plan.names
-        let prefetch = UInt16(clamping: max(1, configuration.prefetch))
-        let queues = configuration.takesPriorities ? [names.jobsHigh, names.jobs, names.jobsLow] : [names.jobs]
-        return queues.map { Consumption(queue: $0, prefetch: prefetch) } + [
-            // One at a time: only a job that is tried alone can be blamed for a crash.
-            Consumption(queue: names.suspect, prefetch: 1), Consumption(queue: names.failed, prefetch: 64),
-            Consumption(queue: names.webhooks, prefetch: UInt16(clamping: max(1, configuration.webhookPrefetch))),
+        var consumptions: [Consumption] = []
+        if configuration.roles.contains(.jobs) {
+            let prefetch = UInt16(clamping: max(1, configuration.prefetch))
+            let queues = configuration.takesPriorities ? [names.jobsHigh, names.jobs, names.jobsLow] : [names.jobs]
+            consumptions += queues.map { Consumption(queue: $0, prefetch: prefetch) }
+            consumptions += [
+                // One at a time: only a job that is tried alone can be blamed for a crash.
+                Consumption(queue: names.suspect, prefetch: 1), Consumption(queue: names.failed, prefetch: 64),
+            ]
+        }
+        if configuration.roles.contains(.webhooks) {
+            let prefetch = UInt16(clamping: max(1, configuration.webhookPrefetch))
+            consumptions += [
+                Consumption(queue: names.webhooks, prefetch: prefetch),
+                Consumption(queue: names.orderedWebhooks, prefetch: prefetch),
+            ]
+        }
+        return consumptions + [
             Consumption(queue: names.control, prefetch: 1_000, isStream: true),
+            Consumption(queue: names.endpoints, prefetch: 1_000, isStream: true),
+            Consumption(
+                queue: names.journal, prefetch: 1_000, isStream: true,
+                since: JournalDesk.start(configuration, now: WallClock.now())),
         ]
     }
 
     /// Connects, in its own time: `untilReady` tells when the worker can both take and publish.
     public func start() throws {
         for shard in host.shards { try shard.start() }
+        for gateway in host.gateways.values { gateway.keepWarm(on: loops) }
         try consumer.start()
     }
 
@@ -109,6 +140,19 @@ public final class JobRunner: Sendable {
             rateLimited: counters.rateLimited.load(ordering: .relaxed),
             invalid: counters.invalid.load(ordering: .relaxed), webhooksDelivered: webhooks.delivered,
             webhooksPending: webhooks.pending)
+    }
+
+    /// Tokens and money by model since the start.
+    public var spending: [SpendTotals] { host.spending.all }
+
+    /// What the admin server tells besides.
+    package var snapshot: Snapshot {
+        let gateways = host.gateways.sorted { $0.key < $1.key }.map {
+            Snapshot.Gateway(name: $0.key, metrics: $0.value.metrics)
+        }
+        return Snapshot(
+            status: status, reasons: connections.reasons, lostConnections: connections.lostConnections,
+            publishers: host.shards.map(\.reading), gateways: gateways, endpoints: webhooks.endpointStates)
     }
 
     /// Whether the thread of a broker connection has not turned for so long, and for longer than the library may take

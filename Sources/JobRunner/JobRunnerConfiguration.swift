@@ -1,7 +1,14 @@
 public import AMQP
 public import ChatModel
 public import Gateway
+public import Tracing
 public import Webhooks
+
+/// What a worker does: both, or one of them, so that the two scale apart.
+public enum WorkerRole: String, Sendable, CaseIterable {
+    case jobs
+    case webhooks
+}
 
 /// All that the job runner is told at its start. Checked by whoever makes it.
 public struct JobRunnerConfiguration: Sendable {
@@ -9,6 +16,8 @@ public struct JobRunnerConfiguration: Sendable {
     public var plan: TopologyPlan
     public var rules: JobRules
     public var gateways: [GatewayConfiguration]
+    /// By the gateway's name; those that are not here have the defaults.
+    public var gatewayRules: [String: GatewayRules]
     public var webhooks: WebhookConfiguration
     /// Publish connections; streams are spread over them.
     public var publishers: Int
@@ -36,23 +45,32 @@ public struct JobRunnerConfiguration: Sendable {
     public var drainTimeout: Duration
     public var retry: RetryPolicy
     public var fairness: FairnessPolicy
+    public var budgets: BudgetPolicy
     /// Whether a job ends whose reply queue is gone and which has no webhook.
     public var cancelsWhenUnread: Bool
+    public var roles = Set(WorkerRole.allCases)
+    /// The share of jobs whose steps are logged whatever the level is, 0 to 1.
+    public var debugSample = 0.0
+    /// Without one there are no spans, and trace contexts go through the worker as they came.
+    public var tracer: (any Tracer)?
 
     public init(
         broker: AMQPConfiguration, plan: TopologyPlan, rules: JobRules, gateways: [GatewayConfiguration],
-        webhooks: WebhookConfiguration, publishers: Int = 1, confirmWindow: Int = 256, concurrency: Int = 1_000,
+        gatewayRules: [String: GatewayRules] = [:], webhooks: WebhookConfiguration, publishers: Int = 1,
+        confirmWindow: Int = 256, concurrency: Int = 1_000,
         prefetch: Int = 2_000, takesPriorities: Bool = true,
         webhookPrefetch: Int = 256, highWaterBytes: Int = 256 << 10,
         maximumAnswerBytes: Int = 4 << 20, replyQueues: ReplyQueuePlan? = nil, parkAfter: Duration = .seconds(300),
         totalTimeout: Duration = .seconds(900),
         drainTimeout: Duration = .seconds(60), retry: RetryPolicy = RetryPolicy(),
-        fairness: FairnessPolicy = FairnessPolicy(), cancelsWhenUnread: Bool = false
+        fairness: FairnessPolicy = FairnessPolicy(), budgets: BudgetPolicy = BudgetPolicy(),
+        cancelsWhenUnread: Bool = false
     ) {
         self.broker = broker
         self.plan = plan
         self.rules = rules
         self.gateways = gateways
+        self.gatewayRules = gatewayRules
         self.webhooks = webhooks
         self.publishers = publishers
         self.confirmWindow = confirmWindow
@@ -68,6 +86,21 @@ public struct JobRunnerConfiguration: Sendable {
         self.drainTimeout = drainTimeout
         self.retry = retry
         self.fairness = fairness
+        self.budgets = budgets
         self.cancelsWhenUnread = cancelsWhenUnread
+    }
+}
+
+extension JobRunnerConfiguration {
+    /// How many requests may be under way, where that is limited.
+    var routeLimits: RouteGates.Limits {
+        var limits = RouteGates.Limits()
+        for route in rules.models.values {
+            let key = RouteKey(route)
+            // Two names of one model share the smaller limit.
+            if let most = route.maximumInFlight { limits.models[key] = min(most, limits.models[key] ?? most) }
+        }
+        for (name, rules) in gatewayRules { limits.gateways[name] = rules.maximumInFlight }
+        return limits
     }
 }

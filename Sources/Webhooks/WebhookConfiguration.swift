@@ -4,20 +4,36 @@ public struct WebhookConfiguration: Sendable {
     public struct Endpoint: Sendable, Equatable {
         public var name: String
         public var url: String
-        public var secrets: [WebhookSecret]
+        public var keys: WebhookKeys
+        public var options: WebhookOptions
 
-        public init(name: String, url: String, secrets: [WebhookSecret]) {
+        public init(name: String, url: String, keys: WebhookKeys, options: WebhookOptions = WebhookOptions()) {
             self.name = name
             self.url = url
-            self.secrets = secrets
+            self.keys = keys
+            self.options = options
+        }
+
+        public init(name: String, url: String, secrets: [WebhookSecret]) {
+            self.init(name: name, url: url, keys: WebhookKeys(secrets: secrets))
         }
     }
 
     public var endpoints: [String: Endpoint]
-    /// Secrets by customer, for jobs that name a URL; the current one first, then those still in rotation.
-    public var customerSecrets: [String: [WebhookSecret]]
-    /// For customers without secrets of their own; empty means that such a job is invalid.
-    public var defaultSecrets: [WebhookSecret]
+    /// By customer, for jobs that name a URL.
+    public var customerKeys: [String: WebhookKeys]
+    /// For customers without keys of their own; without a secret such a job is invalid.
+    public var defaultKeys: WebhookKeys
+    /// Of URLs that jobs name.
+    public var options = WebhookOptions()
+    public var hosts = HostRules()
+    /// The only networks that may be reached; empty: all.
+    public var onlyNetworks: [CIDRBlock] = []
+    /// Networks that are refused besides those of the SSRF list.
+    public var deniedNetworks: [CIDRBlock] = []
+    public var proxy: Proxy?
+    /// `ce-source` of CloudEvents.
+    public var cloudEventsSource = "chat"
     /// From connect to the last byte of the answer.
     public var timeout: Duration
     /// Waits before each try: Svix's schedule by default, each with `jitter`.
@@ -39,6 +55,20 @@ public struct WebhookConfiguration: Sendable {
     public var slowDownWait: Duration
     /// The queues that waits are made of.
     public var retryTiers: RetryTiers
+    /// A task that is older goes to the dead-letter queue, however few tries it had.
+    public var maximumAge: Duration = .seconds(3 * 86_400)
+    /// Posts to one endpoint at once.
+    public var endpointConcurrency = 8
+    /// A post that takes longer gives its slot of `concurrency` away, and goes on as one of `slowConcurrency`.
+    public var slowAfter: Duration = .seconds(1)
+    public var slowConcurrency = 1_000
+    public var breaker = CircuitBreaker.Policy()
+
+    var lanes: EndpointLanes.Policy {
+        EndpointLanes.Policy(
+            concurrency: max(1, concurrency), slowConcurrency: slowConcurrency,
+            endpointConcurrency: max(1, endpointConcurrency), breaker: breaker)
+    }
 
     public init(
         endpoints: [String: Endpoint] = [:], customerSecrets: [String: [WebhookSecret]] = [:],
@@ -53,8 +83,8 @@ public struct WebhookConfiguration: Sendable {
         retryTiers: RetryTiers = .standard
     ) {
         self.endpoints = endpoints
-        self.customerSecrets = customerSecrets
-        self.defaultSecrets = defaultSecrets
+        customerKeys = customerSecrets.mapValues { WebhookKeys(secrets: $0) }
+        defaultKeys = WebhookKeys(secrets: defaultSecrets)
         self.timeout = timeout
         self.schedule = schedule
         self.jitter = jitter

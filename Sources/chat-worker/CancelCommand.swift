@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChatModel
+import JobRunner
 import WorkerService
 
 struct CancelCommand: AsyncParsableCommand {

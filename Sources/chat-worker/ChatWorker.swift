@@ -11,6 +11,8 @@ struct ChatWorker: AsyncParsableCommand {
         version: VersionCommand.text,
         subcommands: [
             RunCommand.self, CheckCommand.self, TopologyCommand.self, SendCommand.self, TailCommand.self,
-            CancelCommand.self, DeadCommand.self, SimulateCommand.self, VersionCommand.self,
+            CancelCommand.self, ExplainCommand.self, TopCommand.self, DeadCommand.self, WebhooksCommand.self,
+            SimulateCommand.self,
+            VersionCommand.self,
         ])
 }

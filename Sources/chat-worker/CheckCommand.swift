@@ -9,7 +9,7 @@ struct CheckCommand: AsyncParsableCommand {
             Example:
               chat-worker check --config worker.conf
 
-            Exit code 78 where the configuration has a mistake, 69 where broker or gateway cannot be reached.
+            Exit code 78 where the configuration has a mistake, 69 where broker or gateway cannot be reached, or a key is refused.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -39,6 +39,7 @@ struct CheckCommand: AsyncParsableCommand {
                 ? "\(options.config): good" : "\(options.config): \(errors) mistake\(errors == 1 ? "" : "s")")
         for finding in findings {
             Output.print("\(finding.isReachable ? "ok    " : "FAILED") \(finding.subject): \(finding.detail)")
+            if let advice = finding.advice { Output.print("       \(advice)") }
         }
         if errors > 0, !offline { Output.print("Nothing was connected to: mend the configuration first.") }
     }
@@ -52,10 +53,17 @@ struct CheckCommand: AsyncParsableCommand {
             ])
         }
         let reached = findings.map { finding in
-            JSONValue.object([
+            var members: [JSONValue.Member] = [
                 .init("subject", .string(finding.subject)), .init("reachable", .bool(finding.isReachable)),
                 .init("detail", .string(finding.detail)),
-            ])
+            ]
+            if let advice = finding.advice { members.append(.init("advice", .string(advice))) }
+            if let file = finding.keyFile { members.append(.init("key_file", .string(file))) }
+            if let latency = finding.latency {
+                members.append(.init("latency_ms", .integer(Int(latency / .milliseconds(1)))))
+            }
+            if let models = finding.models { members.append(.init("models", .array(models.map { .string($0) }))) }
+            return JSONValue.object(members)
         }
         let object = JSONValue.object([
             .init("file", .string(options.config)), .init("mistakes", .array(listed)),

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Logging
 import WorkerService
 
 struct RunCommand: AsyncParsableCommand {
@@ -17,8 +16,8 @@ struct RunCommand: AsyncParsableCommand {
         let (found, mistakes) = WorkerConfiguration.examine(path: options.config)
         for mistake in mistakes { Output.error(mistake.description(inFile: options.config)) }
         guard let configuration = found else { throw ExitCode(Exit.configuration) }
-        LogOutput.bootstrap(format: configuration.worker.logFormat, level: configuration.worker.logLevel)
-        let worker = Worker(configuration: configuration, logger: Logger(label: "chat-worker"))
+        LogOutput.bootstrap(configuration.worker)
+        let worker = Worker(configuration: configuration)
         try await Exit.mapping { try await worker.run() }
     }
 }

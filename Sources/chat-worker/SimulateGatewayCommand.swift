@@ -15,14 +15,17 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
               chat-worker simulate gateway --port 8090 --upstream http://127.0.0.1:8098
 
             On the same port POST /v1/chat/completions is answered with server-sent events, through TLS over HTTP/2 too.
-            There close ends the body, cut and reset the connection or the HTTP/2 stream, and late has no meaning.
+            There close ends the body, cut and reset the connection or the HTTP/2 stream; fragments and pings are one event,
+            and bad-frame and late have no meaning.
 
-            Faults: refuse:STATUS[:RETRY-AFTER]  close:CODE[:TOKENS]  cut[:TOKENS]  reset[:TOKENS]  silence[:TOKENS]
-            garbage[:TOKENS]  utf8[:TOKENS]  swap-id[:TOKENS]  error:TYPE[:TOKENS[:nested|flat|typed]]  late
-            Each takes @N, @N-M (the Nth request only, from 1; for refuse the Nth upgrade) or @P% (by chance).
+            Faults:
+              \(Fault.forms.joined(separator: "\n              "))
+            Each takes @N, @N-M (the Nth request only, from 1; for refuse, hang and drip-head the Nth upgrade or POST, for
+            mute the Nth connection) or @P% (by chance).
+            --scenario FILE has rules by model, user and text, and a random mix: docs/GATEWAYS.md.
             One request asks for its own with "x_simulate": "cut:5@1,rate:10", or at the end of its user:
             "user": "job-1;simulate=cut:5@1". Also there: tokens:N, rate:N, first-token:MS.
-            With --upstream only refuse has an effect.
+            With --upstream only mute, refuse, hang and drip-head have an effect.
             """)
 
     @OptionGroup(title: "Listening") var listening: ListeningOptions
@@ -41,6 +44,12 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Something to go wrong; see below. Repeat for more.", valueName: "kind"))
     var fault: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "TOML file that says what goes wrong, for whom and how often; it wins over other options.",
+            valueName: "file"))
+    var scenario: String?
 
     @Option(
         help: ArgumentHelp("Bridge to this OpenAI-compatible server (POST URL/v1/chat/completions).", valueName: "url"))
@@ -68,7 +77,7 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let options = try makeOptions()
+        let options = try Exit.mapping { try makeOptions() }
         OpenFilesLimit.raise()
         let gateway = try await StandIn.start { try await SimulatedGateway.start(options) }
         StandIn.announce(kind: "gateway", url: gateway.url, port: gateway.port, json: listening.json)
@@ -80,11 +89,12 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
             [
                 ("event", .text("stopped")), ("connections", .number(counters.connections)),
                 ("refused", .number(counters.refused)), ("requests", .number(counters.requests)),
+                ("most_at_once", .number(counters.mostAtOnce)),
                 ("answers", .number(counters.answers)), ("tokens", .number(counters.tokens)),
             ],
             human: """
-                \(counters.answers) of \(counters.requests) requests answered, \(counters.tokens) tokens, \
-                \(counters.connections) connections, \(counters.refused) refused
+                \(counters.answers) of \(counters.requests) requests answered, \(counters.mostAtOnce) at once at most, \
+                \(counters.tokens) tokens, \(counters.connections) connections, \(counters.refused) refused
                 """)
     }
 
@@ -106,6 +116,7 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
         try speech.apply(to: &options)
         manner.apply(to: &options)
         options.faults = try faultRules()
+        if let scenario { try ScenarioOption.apply(scenario, to: &options) }
         if let upstream {
             let base = upstream.hasSuffix("/") ? String(upstream.dropLast()) : upstream
             options.upstream = .init(

@@ -1,5 +1,6 @@
 import AMQP
 import ArgumentParser
+import ChatModel
 import WorkerService
 
 struct TailCommand: AsyncParsableCommand {

@@ -1,68 +1,128 @@
 import AMQP
 import ArgumentParser
 import ChatModel
+import JobRunner
 import WorkerService
 
 struct TopologyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "topology", abstract: "Shows, or declares, the worker's exchanges and queues.",
+        commandName: "topology", abstract: "Shows, compares or declares the worker's exchanges and queues.",
         discussion: """
-            The worker declares them itself when it starts; declaring again changes nothing.
+            Beside each exchange and queue stands what the broker says of it: there, missing, or what differs. The worker \
+            declares what is missing when it starts. Nothing is ever changed or deleted that is there: what differs is told, \
+            with the way to move it. Bindings cannot be asked for; declaring makes them.
+
+            --permissions prints the rabbitmqctl line for the worker's login, with no more than it needs.
 
             Example:
               chat-worker topology --declare --config worker.conf
             """)
 
     @OptionGroup var options: ConfigurationOptions
-    @Flag(help: "Declare all of it on the broker.") var declare = false
+    @Flag(help: "Declare all of it on the broker; where anything there differs, nothing.") var declare = false
     @Flag(name: .customLong("print"), help: "Print it (this is the default).") var show = false
+    @Flag(help: "Print the permissions that the worker needs.") var permissions = false
     @Flag(help: "Print as JSON.") var json = false
 
     func run() async throws {
         let configuration = try options.load()
+        if permissions { return printPermissions(configuration) }
         let topology = configuration.topologyPlan.topology
-        if declare {
-            try Exit.mapping {
-                let session = try AMQPSession(configuration: try configuration.amqpConfiguration(), role: "topology")
-                defer { session.close() }
-                try session.declare(topology)
-            }
-            if !json {
-                Output.print("declared \(topology.exchanges.count) exchanges, \(topology.queues.count) queues")
-            }
+        let broker = try Exit.mapping { try configuration.amqpConfiguration() }
+        let difference: TopologyDifference?
+        do throws(AMQPError) {
+            difference = try TopologyDifference(topology, configuration: broker)
+        } catch {
+            if declare { try Exit.mapping { throw error } }
+            difference = nil
+            Output.error("chat-worker: the broker was not compared: \(error)")
         }
         if show || json || !declare {
-            Output.print(json ? Self.json(topology) : Self.text(topology))
+            Output.print(json ? Self.json(topology, difference) : Self.text(topology, difference))
         }
+        for limit in difference?.limits ?? [] { Output.error("chat-worker: \(limit)") }
+        for conflict in difference?.conflicts ?? [] {
+            Output.error("chat-worker: \(conflict.said)\n\(TopologyDifference.move(conflict.name))")
+        }
+        guard declare else { return }
+        guard difference?.conflicts.isEmpty == true, difference?.limits.isEmpty == true else {
+            Output.error("chat-worker: nothing was declared")
+            throw ExitCode(Exit.unavailable)
+        }
+        try Exit.mapping {
+            let session = try AMQPSession(configuration: broker, role: "topology")
+            defer { session.close() }
+            try session.declare(topology)
+        }
+        if !json { Output.print("declared \(topology.exchanges.count) exchanges, \(topology.queues.count) queues") }
     }
 
-    private static func text(_ topology: Topology) -> String {
-        var lines = topology.exchanges.map { "exchange  \($0.name)  \($0.kind.rawValue)" }
+    private func printPermissions(_ configuration: WorkerConfiguration) {
+        let permissions = configuration.brokerPermissions
+        let user = configuration.brokerUsername
+        guard json else {
+            return Output.print(
+                "rabbitmqctl set_permissions -p '\(configuration.brokerVirtualHost)' '\(user)' '\(permissions.configure)' "
+                    + "'\(permissions.write)' '\(permissions.read)'")
+        }
+        let value = JSONValue.object([
+            .init("vhost", .string(configuration.brokerVirtualHost)), .init("user", .string(user)),
+            .init("configure", .string(permissions.configure)), .init("write", .string(permissions.write)),
+            .init("read", .string(permissions.read)),
+        ])
+        Output.print(String(decoding: value.serialized(), as: UTF8.self))
+    }
+
+    private static func text(_ topology: Topology, _ difference: TopologyDifference?) -> String {
+        func state(_ states: [String: TopologyDifference.State]?, _ name: String) -> String {
+            switch states?[name] {
+            case .same: "  (there)"
+            case .missing: "  (missing)"
+            case .different: "  (DIFFERENT)"
+            case nil: ""
+            }
+        }
+        var lines = topology.exchanges.map {
+            "exchange  \($0.name)  \($0.kind.rawValue)" + state(difference?.exchanges, $0.name)
+        }
         lines += topology.queues.map { queue in
             let arguments = queue.arguments.map { "\($0.key)=\(plain($0.value))" }
             return "queue     \(queue.name)  \(arguments.joined(separator: " "))"
+                + state(difference?.queues, queue.name)
         }
         lines += topology.bindings.map { "binding   \($0.exchange) --\($0.routingKey)--> \($0.queue)" }
         return lines.joined(separator: "\n")
     }
 
-    private static func json(_ topology: Topology) -> String {
-        let value = JSONValue.object([
+    private static func json(_ topology: Topology, _ difference: TopologyDifference?) -> String {
+        func state(_ states: [String: TopologyDifference.State]?, _ name: String) -> [JSONValue.Member] {
+            switch states?[name] {
+            case .same: [.init("state", .string("same"))]
+            case .missing: [.init("state", .string("missing"))]
+            case .different(let said): [.init("state", .string("different")), .init("difference", .string(said))]
+            case nil: []
+            }
+        }
+        var members: [JSONValue.Member] = [
             .init(
                 "exchanges",
                 .array(
                     topology.exchanges.map {
-                        .object([.init("name", .string($0.name)), .init("type", .string($0.kind.rawValue))])
+                        .object(
+                            [.init("name", .string($0.name)), .init("type", .string($0.kind.rawValue))]
+                                + state(difference?.exchanges, $0.name))
                     })),
             .init(
                 "queues",
                 .array(
                     topology.queues.map { queue in
-                        .object([
-                            .init("name", .string(queue.name)),
-                            .init(
-                                "arguments", .object(queue.arguments.map { .init($0.key, Self.plainValue($0.value)) })),
-                        ])
+                        .object(
+                            [
+                                .init("name", .string(queue.name)),
+                                .init(
+                                    "arguments",
+                                    .object(queue.arguments.map { .init($0.key, Self.plainValue($0.value)) })),
+                            ] + state(difference?.queues, queue.name))
                     })),
             .init(
                 "bindings",
@@ -73,8 +133,17 @@ struct TopologyCommand: AsyncParsableCommand {
                             .init("queue", .string($0.queue)),
                         ])
                     })),
-        ])
-        return String(decoding: value.serialized(), as: UTF8.self)
+        ]
+        if let difference {
+            members.append(
+                .init(
+                    "broker",
+                    .object([
+                        .init("version", difference.brokerVersion.map { .string($0) } ?? .null),
+                        .init("limits", .array(difference.limits.map { .string($0) })),
+                    ])))
+        }
+        return String(decoding: JSONValue.object(members).serialized(), as: UTF8.self)
     }
 
     private static func plain(_ value: FieldValue) -> String {

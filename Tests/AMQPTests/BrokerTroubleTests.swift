@@ -18,6 +18,8 @@ import Testing
     @Test func killedWhilePublishing() async throws {
         let queue = uniqueName("kill")
         try fixture.session.declareQueue(queue, durable: true)
+        // `declare-ok` comes before the name of a classic queue is on the disk.
+        try broker.run("ctl", "eval", "mnesia:sync_log().")
         let (connection, recorder) = try fixture.publisher(window: 200)
         let count = 20_000
         let shared = try template(queue, isPersistent: true)

@@ -44,7 +44,8 @@ import Testing
     }
 
     @Test func costOfTheGuidesPrices() {
-        #expect(Price(input: 2.5, output: 8).cost(promptTokens: 1_000_000, completionTokens: 1_000_000) == 10.5)
-        #expect(Price(input: 0.14, output: 0.42).cost(promptTokens: 0, completionTokens: 0) == 0)
+        #expect(
+            Price(input: 2.5, output: 8).cost(promptTokens: 1_000_000, completionTokens: 1_000_000) == Money(usd: 10.5))
+        #expect(Price(input: 0.14, output: 0.42).cost(promptTokens: 0, completionTokens: 0) == .zero)
     }
 }

@@ -134,13 +134,8 @@ import Testing
             try await deployment.gateway.waitUntilRequested(10)
             let broker = deployment.broker
             try await onOwnThread { try broker.runUntilSound("restart") }
-            var jobs = Set<String>()
-            for await hook in deployment.receiver.deliveries {
-                #expect(hook.verification == .verified)
-                #expect(hook.type == "chat.completion.completed")
-                jobs.insert(hook.job ?? "")
-                if jobs.count == 10 { break }
-            }
+            let hooks = try await deployment.webhooks { Set($0.map(\.job)).count == 10 }
+            #expect(hooks.allSatisfy { $0.verification == .verified && $0.type == "chat.completion.completed" })
             #expect(deployment.gateway.counters.requests == 10, "no second call to the gateway")
             await runner.stop()
             #expect(try await deployment.leftOver().isEmpty)

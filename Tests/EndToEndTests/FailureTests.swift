@@ -151,11 +151,7 @@ import Testing
         settings.receiver.failFirst = 2
         try await MainJobTests.withWorker(settings) { deployment, runner in
             try await deployment.enqueue([TestJob("hook")])
-            var hooks: [ReceivedWebhook] = []
-            for await hook in deployment.receiver.deliveries {
-                hooks.append(hook)
-                if hooks.count == 3 { break }
-            }
+            let hooks = try await deployment.webhooks { $0.count == 3 }
             #expect(hooks.map(\.status) == [500, 500, 204])
             #expect(Set(hooks.map(\.id)).count == 1, "one id over all tries")
             #expect(hooks.allSatisfy { $0.verification == .verified })

@@ -56,8 +56,7 @@ import Testing
     }
 
     static func firstWebhook(_ deployment: Deployment) async throws -> ReceivedWebhook {
-        for await hook in deployment.receiver.deliveries { return hook }
-        throw TestBroker.Failure(description: "no webhook")
+        try #require(try await deployment.webhooks { !$0.isEmpty }.first)
     }
 
     static let hundred = (1...100).map { "customer_\($0)" }
@@ -100,12 +99,8 @@ import Testing
             let replies = try await Self.answerEach(of: customers, on: deployment)
             defer { replies.stop() }
             #expect(replies.log.events.count == customers.reduce(0) { $0 + replies.replies(of: "job-\($1)").count })
-            var posted = Set<String>()
-            for await hook in deployment.receiver.deliveries {
-                #expect(hook.verification == .verified)
-                posted.insert(hook.id ?? "")
-                if posted.count == customers.count { break }
-            }
+            let hooks = try await deployment.webhooks { Set($0.map(\.id)).count == customers.count }
+            #expect(hooks.allSatisfy { $0.verification == .verified })
             #expect(runner.status.completed == 100)
         }
     }

@@ -147,6 +147,37 @@ extension ProcessTests {
             }
         }
 
+        @Test(arguments: [false, true])
+        func checkTriesEveryKey(overHTTP: Bool) async throws {
+            try await ProcessStage.run(configure: { files, deployment in
+                if overHTTP { files.gatewayURL = "http://127.0.0.1:\(deployment.gateway.port)/v1" }
+                files.gateway = "key_files = [\"FOLDER/second\", \"FOLDER/third\"]"
+            }) { stage in
+                let files = stage.files
+                let text = try String(contentsOfFile: files.configuration, encoding: .utf8)
+                try files.write(text.replacing("FOLDER", with: files.folder), to: "worker.conf")
+                try files.write("sk-WRONGCANARY", to: "second")
+                try files.write("sk-test", to: "third")
+                let check = try await stage.command("check")
+                #expect(check.exitCode == 69, "\(check.all)")
+                let lines = check.output.split(separator: "\n").filter { $0.contains(" gateway main ") }
+                #expect(lines.count == 3 && lines.map { $0.hasPrefix("ok ") } == [true, false, true], "\(lines)")
+                #expect(lines.first?.contains("4 models: gpt-4.1, ") == true)
+                #expect(lines.first?.contains(" ms;") == true)
+                #expect(check.output.contains("put a valid key of this gateway into \(files.folder)/second"))
+                #expect(!check.all.contains("CANARY"))
+                let json = try JSONValue(parsing: try await stage.command("check", "--json").output.utf8)
+                let reached = try #require(json["reached"]?.arrayValue).dropFirst()
+                #expect(reached.map { $0["reachable"] == .bool(true) } == [true, false, true])
+                #expect(
+                    reached.map { $0["key_file"]?.stringValue }
+                        == ["api-key", "second", "third"].map { "\(files.folder)/\($0)" })
+                #expect(reached.allSatisfy { ($0["latency_ms"]?.integerValue ?? -1) >= 0 })
+                #expect(reached.first?["models"]?.arrayValue?.count == 4)
+                #expect(reached.first?["advice"] == nil && reached.dropFirst().first?["advice"] != nil)
+            }
+        }
+
         @Test func checkEndsWith69WhereTheGatewayIsDown() async throws {
             try await ProcessStage.run(configure: { files, _ in files.gatewayURL = "ws://127.0.0.1:1/v1" }) { stage in
                 let check = try await stage.command("check")
@@ -205,6 +236,84 @@ extension ProcessTests {
                     for queue in wanted { _ = try session.inspectQueue(queue) }
                 }
                 #expect(queues.contains { $0["arguments"]?["x-delivery-limit"]?.integerValue == 50 })
+            }
+        }
+
+        @Test func aWorkerNeedsNoMoreThanThePermissionsThatArePrinted() async throws {
+            let user = uniqueName("least")
+            try await ProcessStage.run(
+                configure: { files, deployment in
+                    files.brokerUser = user
+                    files.replies = "declare = \"classic\""
+                    let (broker, password) = (deployment.broker, files.brokerPassword)
+                    try await onOwnThread { _ = try broker.control("add_user", user, password) }
+                }
+            ) { stage in
+                let broker = stage.deployment.broker
+                let line = try await stage.command("topology", "--permissions")
+                #expect(line.output.hasPrefix("rabbitmqctl set_permissions -p '/' '\(user)' '^"))
+                let said = try JSONValue(
+                    parsing: try await stage.command("topology", "--permissions", "--json").output.utf8)
+                let expressions = try ["configure", "write", "read"].map { try #require(said[$0]?.stringValue) }
+                for expression in expressions { #expect(line.output.contains("'\(expression)'")) }
+                try await onOwnThread {
+                    _ = try broker.control("set_permissions", user, expressions[0], expressions[1], expressions[2])
+                }
+                let worker = try await stage.startReadyWorker()
+                try await stage.deployment.enqueue([TestJob("one", customer: "newcomer")])
+                for await hook in stage.deployment.receiver.deliveries where hook.job == "one" {
+                    #expect(hook.type == "chat.completion.completed")
+                    break
+                }
+                let (amqp, queue) = (stage.deployment.amqp, "\(stage.deployment.prefix).reply.newcomer")
+                try await onOwnThread {
+                    let session = try AMQPSession(configuration: amqp, role: "inspector")
+                    defer { session.close() }
+                    #expect(try session.inspectQueue(queue).messageCount > 1)
+                    try session.deleteQueue(queue)
+                    _ = try broker.control("delete_user", user)
+                }
+                #expect(try await worker.terminate() == 0)
+            }
+        }
+
+        @Test func topologyTellsWhatDiffersAndChangesNothing() async throws {
+            try await ProcessStage.run { stage in
+                let names = stage.deployment.names
+                let amqp = stage.deployment.amqp
+                #expect(try await stage.command("topology", "--declare").exitCode == 0)
+                try await onOwnThread {
+                    let session = try AMQPSession(configuration: amqp, role: "vandal")
+                    defer { session.close() }
+                    try session.deleteQueue(names.suspect)
+                    try session.deleteQueue(names.failed)
+                    try session.declareQueue(
+                        names.failed, durable: true,
+                        arguments: ["x-queue-type": .string("quorum"), "x-delivery-limit": .int(7)])
+                }
+                let told = try await stage.command("topology", "--print")
+                #expect(told.exitCode == 0)
+                let line = { (name: String) in
+                    told.output.split(separator: "\n").first { $0.hasPrefix("queue     \(name)  ") }
+                }
+                #expect(line(names.jobs)?.hasSuffix("(there)") == true, "\(told.output)")
+                #expect(line(names.suspect)?.hasSuffix("(missing)") == true)
+                #expect(line(names.failed)?.hasSuffix("(DIFFERENT)") == true)
+                #expect(told.errors.contains("x-delivery-limit"))
+                #expect(told.errors.contains("rabbitmqctl delete_queue \(names.failed) --if-empty"))
+                let json = try JSONValue(parsing: try await stage.command("topology", "--json").output.utf8)
+                #expect(json["broker"]?["version"]?.stringValue?.isEmpty == false)
+
+                let refused = try await stage.command("topology", "--declare")
+                #expect(refused.exitCode == 69)
+                #expect(refused.errors.contains("nothing was declared"))
+                try await onOwnThread {
+                    let session = try AMQPSession(configuration: amqp, role: "inspector")
+                    defer { session.close() }
+                    #expect(throws: AMQPError.self) { try session.inspectQueue(names.suspect) }
+                    try session.deleteQueue(names.failed)
+                }
+                #expect(try await stage.command("topology", "--declare").exitCode == 0)
             }
         }
 

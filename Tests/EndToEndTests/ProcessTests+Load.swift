@@ -75,12 +75,8 @@ extension ProcessTests {
                 AnswerCheck.expectContiguous(all)
                 #expect(all.allSatisfy { $0.properties.headers.string("x-customer") == customer })
             }
-            var posted = Set<String>()
-            for await hook in deployment.receiver.deliveries {
-                #expect(hook.verification == .verified)
-                posted.insert(hook.id ?? "")
-                if posted.count == count { break }
-            }
+            let hooks = try await deployment.webhooks { Set($0.map(\.id)).count == count }
+            #expect(hooks.allSatisfy { $0.verification == .verified })
             #expect(try await worker.terminate() == 0)
             #expect(try await deployment.leftOver().isEmpty)
             try expectJobLines(worker, customers)

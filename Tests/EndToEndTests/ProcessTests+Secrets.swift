@@ -1,5 +1,6 @@
 import ChatModel
 import Foundation
+import JobRunner
 import TestSupport
 import Testing
 import Webhooks
@@ -33,9 +34,11 @@ extension ProcessTests {
                     files.brokerPassword = Self.password
                     files.logLevel = "trace"
                     let broker = deployment.broker
+                    // All of it goes with the least that a worker needs.
+                    let least = TopologyPlan(names: deployment.names).permissions(declaredReplies: nil)
                     try await onOwnThread {
                         try broker.control("add_user", user, Self.password)
-                        try broker.control("set_permissions", user, ".*", ".*", ".*")
+                        try broker.control("set_permissions", user, least.configure, least.write, least.read)
                     }
                 }
             ) { stage in

@@ -26,7 +26,8 @@ enum JobCheck {
         JobEnvelope(messageID: "j", replyTo: "chat.reply.acme.web", customer: "acme", profile: "cold"),
         JobEnvelope(
             messageID: "j", correlationID: "c", replyTo: "amq.rabbitmq.reply-to.g1", contentEncoding: "identity",
-            customer: "acme", webhook: "hook", deadline: "2030-01-31T12:00:00Z", traceparent: "00-1-2-01"),
+            customer: "acme", webhook: "hook", deadline: "2030-01-31T12:00:00Z",
+            trace: TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
         JobEnvelope(messageID: "j/", customer: "a.b"),
         JobEnvelope(messageID: "j", replyTo: "chat.reply.other", customer: "acme"),
         JobEnvelope(messageID: "j", contentEncoding: "gzip", customer: "acme", mistypedHeader: "x-profile"),
@@ -62,7 +63,7 @@ enum JobCheck {
     private static func judge(_ job: Job, _ envelope: JobEnvelope) throws(BrokenInvariant) {
         try require(isName(job.id, 128) && isName(job.customer, 64), "a job is named by names")
         try require((1...128).contains(job.choiceCount), "n has its limits")
-        for text in [job.model, job.replyTo, job.webhook, job.correlationID, job.traceparent] {
+        for text in [job.model, job.replyTo, job.webhook, job.correlationID, job.trace?.traceparent] {
             try require(text.map(isPlain) ?? true, "what goes into headers has no control characters")
         }
         if let queue = job.replyTo {

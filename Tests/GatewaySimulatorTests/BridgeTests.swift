@@ -55,6 +55,47 @@ import Testing
         }
     }
 
+    /// The same bridge for those who ask over HTTP: events as they came, and `[DONE]` once.
+    @Test(arguments: [1, 100_000], [false, true])
+    func eventsStayEvents(size: Int, done: Bool) async throws {
+        let bytes = Array(Self.stream.utf8)
+        let pieces =
+            [Array(Self.head.utf8)]
+            + stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
+        let upstream = try await ScriptedUpstream.start(pieces: pieces)
+        try await EventStreamTests.withGateway {
+            $0.upstream = .init(url: upstream.url, apiKey: "sk-up", model: "b")
+            $0.sendsDone = done
+        } _: { gateway in
+            let request = EventStreamTests.post(chatRequest("\"user\":\"u\""))
+            let (head, body) = try EventStreamTests.split(try await rawExchange(port: gateway.port, request))
+            #expect(head.hasPrefix("HTTP/1.1 200 OK"))
+            var parser = ServerSentEventParser()
+            let events = try parser.consume(body).map { String(decoding: $0, as: UTF8.self) }
+            #expect(events.count == 4 && events.last == "[DONE]")
+            #expect(events[1] == #"{"id":"c1","choices":[{"index":0,"delta":{"content":"👋🏽"}}]}"#)
+            let sent = try #require(upstream.requests.first)
+            #expect(sent.lowercased().contains("authorization: bearer sk-up\r\n") && sent.contains(#""model":"b""#))
+            #expect(gateway.answers.map(\.end) == [.complete] && gateway.answers[0].text == "안녕 👋🏽")
+        }
+        await upstream.stop()
+    }
+
+    /// An error of the upstream, and one that breaks off: the body says so and ends.
+    @Test func errorsOfTheUpstreamOverHTTP() async throws {
+        let body = #"{"error":{"message":"slow down","type":"rate_limit_error"}}"#
+        let answer = "HTTP/1.1 429 Too Many\r\nretry-after: 5\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)"
+        let upstream = try await ScriptedUpstream.start(pieces: [Array(answer.utf8)])
+        try await EventStreamTests.withGateway {
+            $0.upstream = .init(url: upstream.url)
+        } _: { gateway in
+            let text = try await rawExchange(port: gateway.port, EventStreamTests.post(chatRequest()))
+            #expect(text.contains(#""status":429"#) && text.contains("rate_limit_error") && text.contains("slow down"))
+            #expect(gateway.answers.map(\.end) == [.fault("upstream")])
+        }
+        await upstream.stop()
+    }
+
     @Test func doneIsKeptBackUnlessAskedFor() async throws {
         let upstream = try await ScriptedUpstream.start(pieces: [Array((Self.head + Self.stream).utf8)])
         try await bridged(upstream) { _, client in

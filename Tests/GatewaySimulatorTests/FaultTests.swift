@@ -11,9 +11,13 @@ import Testing
             ("close:1013:5", .close(code: 1013, after: 5)), ("close:1011", .close(code: 1011, after: 0)),
             ("cut", .cut(after: 0)), ("cut:3", .cut(after: 3)), ("reset:1", .reset(after: 1)),
             ("silence:2", .silence(after: 2)), ("garbage:4", .garbage(after: 4)), ("utf8:1", .invalidUTF8(after: 1)),
-            ("swap-id", .swapID(after: 1)), ("late", .late),
+            ("swap-id", .swapID(after: 1)), ("filter:2", .filter(after: 2)), ("late", .late),
             ("error:server_error", .error(type: "server_error", after: 0, shape: .nested)),
-            ("error:x:9:flat", .error(type: "x", after: 9, shape: .flat)),
+            ("error:x:9:flat", .error(type: "x", after: 9, shape: .flat)), ("mute", .mute), ("hang", .hang),
+            ("drip-head:5", .dripHead(milliseconds: 5)), ("drip:5:2", .drip(milliseconds: 5, after: 2)),
+            ("other-json:1", .otherJSON(after: 1)), ("oversize:9:1", .oversize(bytes: 9, after: 1)),
+            ("fragments:9", .fragments(count: 9, after: 0)), ("pings:9:1", .pings(count: 9, after: 1)),
+            ("bad-frame:1", .badFrame(after: 1)),
         ] as [(String, Fault)])
     func faultsAreParsed(text: String, fault: Fault) throws {
         #expect(try Fault(parsing: text) == fault)
@@ -21,7 +25,8 @@ import Testing
 
     @Test(arguments: [
         "", "explode", "refuse", "refuse:200", "refuse:x", "close", "close:999", "cut:-1", "cut:x", "cut:1:2", "error",
-        "error::1", "error:x:1:round", "late:1",
+        "error::1", "error:x:1:round", "late:1", "mute:1", "hang:1", "drip-head", "drip:0", "oversize", "oversize:0",
+        "pings:x",
     ])
     func badFaultsAreRefused(text: String) {
         #expect(throws: Fault.ParseError.self) { try Fault(parsing: text) }
@@ -104,6 +109,7 @@ import Testing
             let json = try #require(messages.last).json
             switch shape {
             case .nested: #expect(json["error"]?["type"] == .string("rate_limit_exceeded"))
+            case .text: #expect(json["error"]?.stringValue != nil)
             case .flat: #expect(json["type"] == .string("error") && json["code"] == .string("rate_limit_exceeded"))
             case .typed: #expect(json["status"] == .integer(429) && json["error"]?["message"] != nil)
             }

@@ -1,3 +1,4 @@
+import ChatModel
 import Gateway
 import NIOCore
 import Testing
@@ -62,7 +63,8 @@ import Testing
             let client = try gateway.client()
             for round in 0..<2 {
                 let stream = try await client.start(
-                    body: "{\"q\":\"질문\"}", traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+                    body: "{\"q\":\"질문\"}",
+                    trace: TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
                 let events = try await stream.all()
                 #expect(events.first == .started(reused: round == 1))
                 #expect(events.last == .ended(.complete))
@@ -300,6 +302,31 @@ import Testing
         }
     }
 
+    /// More than one connection takes go over another, and none of them waits for the end of one before it.
+    @Test func streamsBeyondTheLimitHaveAnotherConnection() async throws {
+        let goOn = Signal()
+        try await TestGateway.runHTTP2(streamLimit: 2) { peer in
+            let request = try await peer.readRequest()
+            try await peer.send(AnswerText.chunk(request))
+            if request != "warm" { try await goOn.wait() }
+            try await peer.finish(AnswerText.finish(), "[DONE]")
+            await peer.waitForEnd()
+        } body: { gateway in
+            let client = try gateway.client()
+            _ = try await client.start(body: "warm").all()
+            var streams: [OpenStream] = []
+            for number in 0..<5 { streams.append(try await client.start(body: "\(number)")) }
+            for (number, stream) in streams.enumerated() { try await stream.wait(for: .chunk("\(number)")) }
+            #expect(client.metrics.connectionsLive.load(ordering: .relaxed) == 3)
+            for _ in streams { goOn.fire() }
+            for stream in streams {
+                let end = try await stream.result().end
+                #expect(end == .complete)
+            }
+            await client.shutdown()
+        }
+    }
+
     /// A gateway with TLS that does not speak HTTP/2.
     @Test(arguments: [["http/1.1"], []])
     func tlsWithoutHTTP2(_ protocols: [String]) async throws {
@@ -324,8 +351,8 @@ import Testing
     }
 
     /// Not a byte of the request, with its key, reaches a server that is not the gateway.
-    @Test(arguments: ["wrong-name", "expired"])
-    func untrusted(_ certificate: String) async throws {
+    @Test(arguments: [("wrong-name", "wrong_name"), ("expired", "expired")])
+    func untrusted(_ certificate: String, _ kind: String) async throws {
         let certificates = try GatewayTLSTests.certificates.get()
         let finished = Signal()
         try await TestGateway.run(tls: certificates.server(certificate)) { peer in
@@ -337,7 +364,7 @@ import Testing
                 port: gateway.port, isSecure: true, host: "localhost", caFile: certificates.authorityFile
             ) { $0.transport = .sse }
             let failure = try await client.start().failure()
-            #expect(failure?.code == "gateway_tls_failed")
+            #expect(failure?.code == "gateway_tls_\(kind)")
             #expect(failure?.stage == .connect)
             try await finished.wait()
             await client.shutdown()

@@ -29,14 +29,18 @@ import Testing
 
     @Test(arguments: [
         Case(
-            "close 1000 too early", begun + ServerFrame.close(1000), "gateway_closed", closeCode: 1000, answered: 1000),
+            "close 1000 too early", begun + ServerFrame.close(1000), "gateway_closed_early", closeCode: 1000,
+            answered: 1000),
         Case(
-            "close 1011", begun + ServerFrame.close(1011), "gateway_closed", closeCode: 1011, isRetryable: true,
+            "close 1011", begun + ServerFrame.close(1011), "gateway_closed_internal_error", closeCode: 1011,
+            isRetryable: true,
             answered: 1011),
-        Case("close 1008", begun + ServerFrame.close(1008), "gateway_closed", closeCode: 1008, answered: 1008),
+        Case("close 1008", begun + ServerFrame.close(1008), "gateway_closed_policy", closeCode: 1008, answered: 1008),
         Case(
-            "close 4000", ServerFrame.close(4000), "gateway_closed", closeCode: 4000, isRetryable: true, answered: 4000),
-        Case("close without a code", ServerFrame.close(nil), "gateway_closed", closeCode: 1005, isRetryable: true),
+            "close 4000", ServerFrame.close(4000), "gateway_closed_other", closeCode: 4000, isRetryable: true,
+            answered: 4000),
+        Case(
+            "close without a code", ServerFrame.close(nil), "gateway_closed_other", closeCode: 1005, isRetryable: true),
         Case("reserved bits", begun + ServerFrame.frame(1, [], rsv: 4), "gateway_protocol_error", answered: 1002),
         Case(
             "a masked frame", ServerFrame.frame(1, [0x61], mask: [1, 2, 3, 4]), "gateway_protocol_error", answered: 1002
@@ -56,7 +60,7 @@ import Testing
         Case(
             "a flat error",
             begun + ServerFrame.text(#"{"type":"error","code":"context_length_exceeded","message":"x"}"#),
-            "gateway_bad_request", answered: 1000),
+            "gateway_context_too_long", answered: 1000),
         Case(
             "a nested error", begun + ServerFrame.text(#"{"type":"error","status":429,"error":{"type":"x"}}"#),
             "gateway_rate_limited", isRetryable: true, answered: 1000),
@@ -162,7 +166,7 @@ import Testing
             Messages(
                 testDescription: "a flat error",
                 texts: [#"{"type":"error","code":"context_length_exceeded","message":"x"}"#],
-                code: "gateway_bad_request"),
+                code: "gateway_context_too_long"),
             Messages(
                 testDescription: "a nested error", texts: [#"{"type":"error","status":429,"error":{"type":"x"}}"#],
                 code: "gateway_rate_limited", isRetryable: true),

@@ -177,13 +177,16 @@ import Testing
             "unreachable", [.connect, .connectFailed], .failed("gateway_unreachable", .connect, true, .abort)),
         Case(
             "close 1000 before the finish", fresh + [.text, .closed(1000)],
-            .failed("gateway_closed", .streaming, false, .close(1000))),
+            .failed("gateway_closed_early", .streaming, false, .close(1000))),
         Case(
-            "close 1008", fresh + [.text, .closed(1008)], .failed("gateway_closed", .streaming, false, .close(1000))),
+            "close 1008", fresh + [.text, .closed(1008)],
+            .failed("gateway_closed_policy", .streaming, false, .close(1000))),
         Case(
-            "close 1011", fresh + [.text, .closed(1011)], .failed("gateway_closed", .streaming, true, .close(1000))),
+            "close 1011", fresh + [.text, .closed(1011)],
+            .failed("gateway_closed_internal_error", .streaming, true, .close(1000))),
         Case(
-            "close without a code", fresh + [.closed(nil)], .failed("gateway_closed", .firstChunk, true, .close(1000))),
+            "close without a code", fresh + [.closed(nil)],
+            .failed("gateway_closed_other", .firstChunk, true, .close(1000))),
         Case(
             "end of file", fresh + [.text, .disconnected],
             .failed("gateway_closed", .streaming, true, .close(1000))),

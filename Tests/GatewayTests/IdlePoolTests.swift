@@ -72,4 +72,39 @@ import Testing
         #expect(budget.take("a"))
         #expect(!IdleBudget(maximum: 0).take("a"))
     }
+
+    /// The last ones stay until they are old.
+    @Test func keepsTheMinimum() {
+        var pool = IdlePool<Int>(keepIdle: .seconds(30), maximumAge: .seconds(100), minimum: 1)
+        _ = pool.put(1, model: "a", openedAt: at(0), now: at(1))
+        _ = pool.put(2, model: "a", openedAt: at(0), now: at(2))
+        #expect(pool.nextDeadline == at(31))
+        let idle = pool.expire(now: at(50))
+        #expect(idle == [1])
+        #expect(pool.nextDeadline == at(100))
+        let old = pool.expire(now: at(100))
+        #expect(old == [2])
+    }
+
+    @Test func asksForSignsOfLife() {
+        var pool = IdlePool<Int>(
+            keepIdle: .seconds(300), maximumAge: .seconds(300), ping: (after: .seconds(10), patience: .seconds(5)))
+        _ = pool.put(1, model: "a", openedAt: at(0), now: at(0))
+        _ = pool.put(2, model: "a", openedAt: at(0), now: at(1))
+        #expect(pool.nextDeadline == at(10))
+        var due = pool.pings(now: at(9))
+        #expect(due.isEmpty)
+        due = pool.pings(now: at(11))
+        #expect(due == [1, 2])
+        due = pool.pings(now: at(11))
+        #expect(due.isEmpty, "each is asked once")
+        pool.ponged(model: "a", now: at(12)) { $0 == 1 }
+        var silent = pool.silent(now: at(15))
+        #expect(silent.isEmpty)
+        let taken = pool.take(model: "a", now: at(15))
+        #expect(taken == 1, "the one that has answered, though the other was used later")
+        silent = pool.silent(now: at(16))
+        #expect(silent == [2])
+        #expect(pool.count == 0)
+    }
 }

@@ -70,10 +70,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (400, "gateway_bad_request", false), (401, "gateway_unauthorized", false), (403, "gateway_unauthorized", false),
+        (400, "gateway_bad_request", false), (401, "gateway_unauthorized", false), (403, "gateway_forbidden", false),
         (404, "gateway_not_found", false), (408, "gateway_timeout", true), (409, "gateway_conflict", true),
         (422, "gateway_bad_request", false), (429, "gateway_rate_limited", true), (500, "gateway_unavailable", true),
-        (503, "gateway_unavailable", true), (529, "gateway_unavailable", true), (301, "gateway_error", false),
+        (503, "gateway_unavailable", true), (529, "gateway_unavailable", true), (301, "gateway_redirected", false),
         (418, "gateway_error", false), (200, "gateway_error", false),
     ])
     func codes(_ status: Int, _ code: String, _ isRetryable: Bool) {

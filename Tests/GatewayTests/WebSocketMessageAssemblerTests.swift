@@ -107,6 +107,7 @@ import Testing
         Case("7.1 close without a code", [ServerFrame.close(nil)], [.close(nil)]),
         Case("7.3.6 longest close reason", [ServerFrame.close(1000, Array(big[..<123]))], [.close(1000)]),
         Case("half a header", [[0x81]], [.needsMore]),
+        Case("half a frame", [[0x81, 126, 1, 0] + hangul], [.needsMore]),
     ]
 
     static let refused: [Case] =
@@ -163,6 +164,9 @@ import Testing
                 "6.4 fails in the fragment that shows it",
                 [ServerFrame.frame(1, [0xED], fin: false), ServerFrame.frame(0, [0xA0], fin: false)],
                 [.fragment, .fault(.notUTF8)]),
+            Case(
+                "6.4.3 fails in a frame that is not whole", [[0x81, 126, 1, 0] + hangul + [0xC0]],
+                [.fault(.notUTF8)]),
             Case("text ends in a character", [ServerFrame.frame(1, [0x61, 0xEC, 0x95])], [.fault(.cutCharacter)]),
             Case("binary ends in a character", [ServerFrame.frame(2, [0xF0, 0x9F])], [.fault(.cutCharacter)]),
             Case(
@@ -189,6 +193,24 @@ import Testing
                 #expect(Self.outcomes(frames, step: step) == [.fragment, .ping([7]), .message(Self.hangul)])
             }
         }
+    }
+
+    /// Where binary is no text (a conformance suite's echo), only text has to be UTF-8.
+    @Test func binaryOfAnyBytes() {
+        var assembler = WebSocketMessageAssembler(maximumMessageSize: 100, maximumFragments: 4, isBinaryText: false)
+        let binary = ServerFrame.frame(2, [0xFF, 0xEC])
+        #expect(binary.withUnsafeBytes { assembler.next($0) } == .frame(size: 4, .message(2..<4)))
+        #expect(assembler.isBinary)
+        let parts = [
+            ServerFrame.frame(2, [0xFF], fin: false), ServerFrame.frame(9, []), ServerFrame.frame(0, [0xFE]),
+        ]
+        let last = parts.map { part in part.withUnsafeBytes { assembler.next($0) } }.last
+        #expect(last == .frame(size: 3, .assembledMessage))
+        #expect(assembler.isBinary && Array(assembler.assembled.readableBytesView) == [0xFF, 0xFE])
+        assembler.discardAssembled()
+        let text = ServerFrame.frame(1, [0xFF])
+        #expect(text.withUnsafeBytes { assembler.next($0) } == .frame(size: 2, .fault(.notUTF8)))
+        #expect(!assembler.isBinary)
     }
 
     @Test func fragmentLimit() {

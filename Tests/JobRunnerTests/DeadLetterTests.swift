@@ -40,17 +40,20 @@ import Testing
             userID: userID, messageID: "message-\(id)")
     }
 
-    private static func webhook(code: String = "tries_exhausted", userID: String? = "worker") -> Delivery {
-        delivery(
-            [
-                "x-reason": .string("\(code): 500"), "x-stage": .string("completing"), "x-tries": .int(8),
-                "x-dead-at": .string("2026-11-24T08:00:00Z"), "x-origin-queue": .string("chat.webhooks"),
-                "x-republished": .int(1), "x-webhook-id": .string("msg_1"),
-                "x-webhook-url": .string("https://a.example/"),
-                "x-customer": .string("acme"), "x-job": .string("one"), "x-attempt": .int(1),
-                "x-webhook-type": .string("chat.completion.completed"), "x-webhook-tries": .int(7),
-                "x-webhook-created": .int(1), "x-not-before": .int(99),
-            ], body: "{}", userID: userID, messageID: "msg_1/1/7")
+    private static func webhook(
+        code: String = "tries_exhausted", userID: String? = "worker", more: FieldTable = [:]
+    ) -> Delivery {
+        var headers: FieldTable = [
+            "x-reason": .string("\(code): 500"), "x-stage": .string("completing"), "x-tries": .int(8),
+            "x-dead-at": .string("2026-11-24T08:00:00Z"), "x-origin-queue": .string("chat.webhooks"),
+            "x-republished": .int(1), "x-webhook-id": .string("msg_1"),
+            "x-webhook-url": .string("https://a.example/"),
+            "x-customer": .string("acme"), "x-job": .string("one"), "x-attempt": .int(1),
+            "x-webhook-type": .string("chat.completion.completed"), "x-webhook-tries": .int(7),
+            "x-webhook-created": .int(1), "x-not-before": .int(99),
+        ]
+        for (key, value) in more { headers[key] = value }
+        return delivery(headers, body: "{}", userID: userID, messageID: "msg_1/1/7")
     }
 
     private static func letter(_ delivery: Delivery) -> DeadLetter {
@@ -211,15 +214,22 @@ import Testing
         #expect(Self.letter(Self.delivery(size: 1 << 30)).obstacle(customers: .job) == .notWhole)
     }
 
-    @Test func headersThatLeaveNoRoomAreLeftBehind() {
-        let filler = String(repeating: "b", count: 63_900)
-        var delivery = Self.delivery(["mine": .string(filler), "x-webhook-id": .string("msg_1")])
-        let job = Self.letter(Self.delivery(["mine": .string(filler)], userID: "worker"))
-        delivery = Self.delivery(["mine": .string(filler), "x-profile": .string("p")])
-        let properties = job.replayed(
+    @Test func headersThatLeaveNoRoomAreLeftBehind() throws {
+        let filler = FieldValue.string(String(repeating: "b", count: 63_900))
+        let delivery = Self.delivery(["mine": filler, "x-profile": .string("p")], userID: "worker")
+        let job = Self.letter(delivery).replayed(
             delivery, workerUser: "worker", controlOffset: 1, now: Timestamp(milliseconds: 0))
-        #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: "q", properties: properties) }
-        #expect(properties.headers["mine"] == nil && properties.headers.integer("x-control-offset") == 1)
-        #expect(properties.headers.string("x-profile") == "p" && properties.headers.integer("x-republished") == 1)
+        #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: "q", properties: job) }
+        #expect(job.headers["mine"] == nil && job.headers.integer("x-control-offset") == 1)
+        #expect(job.headers.string("x-profile") == "p" && job.headers.integer("x-republished") == 1)
+
+        let task = Self.webhook(more: ["mine": filler])
+        let webhook = Self.letter(task).replayed(
+            task, workerUser: "worker", controlOffset: nil, now: Timestamp(milliseconds: 1_000))
+        #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: "q", properties: webhook) }
+        #expect(webhook.headers["mine"] == nil && webhook.headers.integer("x-webhook-created") == 1_000)
+        for name in ["x-webhook-id", "x-webhook-url", "x-customer", "x-job", "x-attempt", "x-webhook-type"] {
+            #expect(webhook.headers[name] == task.properties.headers[name], "\(name)")
+        }
     }
 }

@@ -98,7 +98,7 @@ import Testing
         for round in 1...10 {
             #expect(machine.begin() == .ask(restarts: round > 1))
             #expect(
-                machine.streamEnded(.failed(limit), chance: 0, age: .seconds(40)) == .yield(retryAfter: .seconds(3)))
+                machine.streamEnded(.failed(limit), chance: 0, age: .seconds(40)) == .yield)
             #expect(machine.phase == .waiting)
         }
         #expect(machine.spent == JobMachine.Spent(tries: 10, failures: 0))

@@ -99,7 +99,9 @@ import Testing
             names == [
                 "chat.jobs", "chat.jobs.high", "chat.jobs.low", "chat.jobs.suspect", "chat.jobs.failed",
                 "chat.webhooks",
-                "chat.dead", "chat.control", "chat.journal", "chat.jobs.retry.5", "chat.webhooks.retry.7",
+                "chat.dead", "chat.control", "chat.journal", "chat.endpoints", "chat.jobs.retry.5",
+                "chat.webhooks.retry.7",
+                "chat.webhooks.ordered", "chat.webhooks.ordered.retry.7",
             ])
         let jobs = topology.queues.first { $0.name == "chat.jobs" }?.arguments
         #expect(jobs?.string("x-queue-type") == "quorum")

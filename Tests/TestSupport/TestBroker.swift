@@ -54,6 +54,26 @@ public final class TestBroker: Sendable {
         }
     }
 
+    /// A cluster of so many nodes, made anew: the first is `named(name)`, and ends with it.
+    public static func cluster(_ name: String, nodes count: Int) throws -> [TestBroker] {
+        try running.withLock { brokers in
+            let nodes = (1...count).map { TestBroker(name: $0 == 1 ? name : "\(name)-\($0)") }
+            if brokers.isEmpty { atexit { TestBroker.killAll() } }
+            for node in nodes.reversed() { _ = try node.run(["wipe"]) }
+            for node in nodes {
+                brokers[node.name] = node
+                _ = try node.run(["start"] + (node === nodes[0] ? [] : ["--join", nodes[0].directory.path]))
+            }
+            return nodes
+        }
+    }
+
+    /// Takes it away, with its data.
+    public func wipe() throws {
+        Self.running.withLock { $0[name] = nil }
+        _ = try run(["wipe"])
+    }
+
     /// Whether it was started here, and so has TLS and may be controlled.
     public var isOwned: Bool { !(name == "shared" && Self.environmentURL != nil) }
 

@@ -47,8 +47,9 @@ private struct RecordingLogHandler: LogHandler {
                 let task = SenderSupport.task("http://127.0.0.1:\(server.port)/")
                 await withTaskGroup(of: WebhookDeliverer.Result.self) { group in
                     for _ in 0..<9 { group.addTask { await deliverer.submit(task) } }
-                    for round in 1...3 {
-                        #expect(await server.waits { $0.active == 3 && $0.requests.count == 3 * round })
+                    // One, two, and then three at once: one more for each answer.
+                    for count in [(1, 1), (2, 3), (3, 6), (3, 9)] {
+                        #expect(await server.waits { $0.active == count.0 && $0.requests.count == count.1 })
                         server.release()
                     }
                     for await result in group { #expect(result.decision == .delivered) }
@@ -105,9 +106,12 @@ private struct RecordingLogHandler: LogHandler {
 
     @Test func aShutdownHandsEverythingBack() async throws {
         try await ScriptedServer.with(script: { _ in .silence }) { server in
-            try await Self.with(SenderSupport.configuration(concurrency: 2)) { deliverer, _ in
-                let task = SenderSupport.task("http://127.0.0.1:\(server.port)/")
-                let submissions = (0..<5).map { _ in Task { await deliverer.submit(task) } }
+            var configuration = SenderSupport.configuration(concurrency: 2)
+            configuration.slowAfter = .seconds(60)
+            try await Self.with(configuration) { deliverer, _ in
+                let submissions = (0..<5).map { index in
+                    Task { await deliverer.submit(SenderSupport.task("http://127.0.0.1:\(server.port)/\(index)")) }
+                }
                 #expect(await server.waits { $0.requests.count == 2 })
                 await deliverer.shutdown()
                 for submission in submissions { #expect(await submission.value.decision == .handBack) }
@@ -117,14 +121,70 @@ private struct RecordingLogHandler: LogHandler {
     }
 
     @Test func aCancelledWaiterLeavesTheQueue() async throws {
-        let slots = PostSlots(limit: 1)
-        #expect(await slots.enter())
-        let first = Task { await slots.enter() }
+        let gate = EndpointGate(
+            policy: .init(concurrency: 1), slowAfter: .seconds(60),
+            timers: MultiThreadedEventLoopGroup.singleton.next())
+        let endpoint = EndpointID(text: "orders")
+        #expect(await gate.enter(endpoint) == .granted(0))
+        let first = Task { await gate.enter(endpoint) }
         first.cancel()
-        #expect(await first.value == false)
-        slots.leave()
-        #expect(await slots.enter())
-        slots.close()
-        #expect(await slots.enter() == false)
+        #expect(await first.value == .refused)
+        #expect(gate.leave(0, .success) == nil)
+        #expect(await gate.enter(endpoint) == .granted(2))
+        gate.close()
+        #expect(await gate.enter(endpoint) == .refused)
+    }
+
+    /// One endpoint never answers: after a moment the others have the only slot, and it keeps one connection at most.
+    @Test func anEndpointThatNeverAnswersDoesNotHoldTheOthersUp() async throws {
+        try await ScriptedServer.with(script: { $0.line.contains("/dead") ? .silence : .reply(okay) }) { server in
+            var configuration = SenderSupport.configuration(concurrency: 1)
+            configuration.slowAfter = .milliseconds(50)
+            try await Self.with(configuration) { deliverer, _ in
+                let origin = "http://127.0.0.1:\(server.port)"
+                let dead = (0..<4).map { _ in Task { await deliverer.submit(SenderSupport.task("\(origin)/dead")) } }
+                for index in 0..<20 {
+                    let result = await deliverer.submit(SenderSupport.task("\(origin)/live\(index % 3)"))
+                    #expect(result.decision == .delivered)
+                }
+                #expect(server.seen.requests.count { $0.line.contains("/dead") } == 1)
+                await deliverer.shutdown()
+                for task in dead {
+                    switch await task.value.decision {
+                    case .handBack, .postpone: break
+                    case let other: Issue.record("\(other)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// An open breaker spends no try, and a probe that is answered closes it.
+    @Test func anOpenBreakerSpendsNoTry() async throws {
+        let isUp = Mutex(false)
+        try await ScriptedServer.with(script: { _ in
+            isUp.withLock { $0 } ? .reply(okay) : .reply("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
+        }) { server in
+            var configuration = SenderSupport.configuration()
+            configuration.breaker = .init(failures: 2, openTime: .milliseconds(300), longestOpenTime: .seconds(1))
+            configuration.jitter = 0
+            try await Self.with(configuration) { deliverer, lines in
+                let task = SenderSupport.task("http://127.0.0.1:\(server.port)/hook?a=1")
+                #expect(await deliverer.submit(task).breaker == nil)
+                #expect(await deliverer.submit(task).breaker == .open)
+                let third = await deliverer.submit(SenderSupport.task("http://127.0.0.1:\(server.port)/hook?a=2"))
+                guard case .postpone(let wait) = third.decision else {
+                    Issue.record("\(third.decision)")
+                    return
+                }
+                #expect(wait > .zero && wait <= .milliseconds(300))
+                #expect(server.seen.requests.count == 2)
+                #expect(lines.lines.withLock { $0.count } == 2, "no try, no line")
+                isUp.withLock { $0 = true }
+                try await Task.sleep(for: wait)
+                let probe = await deliverer.submit(task)
+                #expect(probe.decision == .delivered && probe.breaker == .closed)
+            }
+        }
     }
 }

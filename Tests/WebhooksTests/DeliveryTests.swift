@@ -1,3 +1,4 @@
+import ChatModel
 import Testing
 
 @testable import Webhooks
@@ -65,14 +66,29 @@ extension WebhookTask {
     ) {
         let outcome = WebhookOutcome(kind: kind, retryAfter: retryAfter)
         let decided = WebhookDelivery.decide(
-            outcome: outcome, task: .sample(tries: tries), configuration: Self.standard, random: 0.5)
+            outcome: outcome, task: .sample(tries: tries), configuration: Self.standard, now: 0,
+            random: 0.5)
         #expect(decided == decision)
+    }
+
+    /// However few its tries, also where a breaker holds it up; a clock that was set back makes nothing old.
+    @Test(arguments: [(259_200_000, false), (259_200_001, true), (-5, false)] as [(Int64, Bool)])
+    func whatIsTooOldIsGivenUp(age: Int64, isTooOld: Bool) {
+        var task = WebhookTask.sample()
+        task.createdAt = 0
+        let decided = WebhookDelivery.decide(
+            outcome: WebhookOutcome(kind: .dns), task: task, configuration: Self.standard, now: age, random: 0.5)
+        #expect(decided == (isTooOld ? .dead(.tooOld) : .retry(after: .seconds(5))))
+        let postponed = WebhookDelivery.postpone(
+            task, for: .seconds(10), configuration: Self.standard, now: age, random: 0.5)
+        #expect(postponed == (isTooOld ? .dead(.tooOld) : .postpone(.seconds(11))))
     }
 
     @Test(arguments: [(0.0, 240.0), (0.25, 270), (0.5, 300), (1, 360), (-3, 240), (7, 360)])
     func jitters(random: Double, seconds: Double) throws {
         let decided = WebhookDelivery.decide(
-            outcome: WebhookOutcome(kind: .dns), task: .sample(tries: 1), configuration: Self.standard, random: random)
+            outcome: WebhookOutcome(kind: .dns), task: .sample(tries: 1), configuration: Self.standard, now: 0,
+            random: random)
         guard case .retry(let wait) = decided else {
             Issue.record("no retry")
             return
@@ -150,7 +166,8 @@ extension WebhookTask {
         .sample().retrying(after: .seconds(9), now: 4).waiting(.seconds(9), in: .seconds(5)),
         WebhookTask(
             id: "msg_2", target: .url("https://[::1]/"), customer: "c", job: "j", attempt: .max, eventType: .cancelled,
-            body: [0, 255, 10], tries: 3, createdAt: 1, notBefore: .max, traceparent: "00-a-b-01"),
+            body: [0, 255, 10], tries: 3, createdAt: 1, notBefore: .max,
+            trace: TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
     ])
     func roundTrips(task: WebhookTask) throws {
         #expect(try Self.decode(task.headers, body: task.body) == task)
@@ -170,7 +187,6 @@ extension WebhookTask {
             ("x-webhook-type", .string("nope")),
             ("x-webhook-tries", .int(-1)), ("x-webhook-tries", .int(.max)), ("x-webhook-tries", .string("1")),
             ("x-attempt", .int(-1)), ("x-not-before", .string("0")), ("x-wait-left", .int(-1)),
-            ("traceparent", .int(1)),
             ("x-customer", .string("")),
         ] as [(String, WebhookTask.HeaderValue)])
     func refusesAMalformedHeader(name: String, value: WebhookTask.HeaderValue) {
@@ -212,36 +228,5 @@ extension WebhookTask {
         #expect(
             String(decoding: body, as: UTF8.self)
                 == #"{"type":"chat.completion.failed","timestamp":"2026-01-02T03:04:05Z","data":{"a":"\ud83d\ude00"}}"#)
-    }
-}
-
-@Suite struct SlotQueueTests {
-    @Test func servesInOrderAndSkipsTheCancelled() {
-        var queue = SlotQueue(limit: 2)
-        let entries = (1...5).map { queue.enter($0) }
-        #expect(entries == [.granted, .granted, .wait, .wait, .wait])
-        let cancelled = [queue.cancel(4), queue.cancel(4), queue.cancel(1)]
-        #expect(cancelled == [true, false, false])
-        let next = [queue.leave(), queue.leave(), queue.leave()]
-        #expect(next == [3, 5, nil])
-        let later = [queue.enter(6), queue.enter(7)]
-        #expect(later == [.granted, .wait])
-        let dropped = queue.close()
-        #expect(dropped == [7])
-        let refused = queue.enter(8)
-        #expect(refused == .refused)
-        let last = queue.leave()
-        #expect(last == nil)
-    }
-
-    @Test func staysInOrderUnderAStandingQueue() {
-        var queue = SlotQueue(limit: 1)
-        var served: [UInt64?] = []
-        for ticket in UInt64(0)...1_000 {
-            let entry = queue.enter(ticket)
-            #expect((entry == .granted) == (ticket == 0))
-            if ticket > 10 { served.append(queue.leave()) }
-        }
-        #expect(served == Array(1...990))
     }
 }

@@ -38,6 +38,8 @@ import Testing
                 ["127.0.0.0/8"], "http"
             ),
             ("hooks.test", ["127.0.0.1", "::1"], ["127.0.0.0/8"], "http"),
+            // To a blocked one alone.
+            ("hooks.test", ["169.254.169.254"], ["127.0.0.0/8"], "https"),
             // Plain http to a host that is not listed.
             ("plain.test", ["127.0.0.1"], ["127.0.0.0/8"], "http"),
         ] as [(String, [String], [String], String)])

@@ -4,12 +4,13 @@ import NIOHTTP1
 import NIOHTTP2
 import NIOPosix
 import NIOSSL
+import Synchronization
 import Testing
 
 @testable import Webhooks
 
 /// Certificates made by `openssl` in a folder of their own.
-private struct Certificates {
+struct Certificates {
     let folder: URL
 
     /// Made once for all tests.
@@ -55,7 +56,10 @@ private struct Certificates {
         guard status == 0 else { throw CocoaError(.executableLoad) }
     }
 
-    func server(_ name: String, maximum: TLSVersion? = nil, protocols: [String] = []) throws -> NIOSSLContext {
+    func server(
+        _ name: String, maximum: TLSVersion? = nil, protocols: [String] = [],
+        change: (inout TLSConfiguration) -> Void = { _ in }
+    ) throws -> NIOSSLContext {
         let chain = try NIOSSLCertificate.fromPEMFile(self.folder.appending(path: "\(name).pem").path)
         let key = try NIOSSLPrivateKey(file: self.folder.appending(path: "\(name).key").path, format: .pem)
         var configuration = TLSConfiguration.makeServerConfiguration(
@@ -63,6 +67,7 @@ private struct Certificates {
         configuration.minimumTLSVersion = .tlsv1
         configuration.maximumTLSVersion = maximum
         configuration.applicationProtocols = protocols
+        change(&configuration)
         return try NIOSSLContext(configuration: configuration)
     }
 }
@@ -165,9 +170,11 @@ private struct Certificates {
     @Test func speaksHTTP2WhereOffered() async throws {
         let certificates = try await Certificates.shared.value
         let context = try certificates.server("hooks", protocols: ["h2"])
+        let connections = Atomic(0)
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    connections.add(1, ordering: .relaxed)
                     try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
                     _ = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
                         mode: .server, connectionConfiguration: .init(), streamConfiguration: .init()
@@ -185,6 +192,8 @@ private struct Certificates {
         try await SenderSupport.withSender(
             configuration, resolver: TableResolver(["hooks.test": ["127.0.0.1"]])
         ) { sender in
+            let first = await sender.post(SenderSupport.task("https://hooks.test:\(port)/"))
+            #expect(first.kind == .delivered, "\(first)")
             let outcomes = await withTaskGroup(of: WebhookOutcome.self) { group in
                 for index in 0..<10 {
                     group.addTask {
@@ -195,6 +204,7 @@ private struct Certificates {
             }
             #expect(outcomes.allSatisfy { $0.kind == .delivered && $0.status == 202 }, "\(outcomes)")
             #expect(Set(outcomes.map { String(decoding: $0.answer, as: UTF8.self) }).count == 10)
+            #expect(connections.load(ordering: .relaxed) == 1, "ten at once over the connection of the first")
         }
         try await server.close()
     }

@@ -1,3 +1,4 @@
+import ChatModel
 import Logging
 import NIOCore
 import NIOPosix
@@ -15,7 +16,7 @@ import Testing
             let clock = Mutex<Int64>(1_700_000_000_999)
             try await SenderSupport.withSender(wallClock: { clock.withLock { $0 } }) { sender in
                 var task = SenderSupport.task("http://127.0.0.1:\(server.port)\(path)", body: body)
-                task.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+                task.trace = TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
                 for second in Int64(0)..<2 {
                     clock.withLock { $0 = 1_700_000_000_999 + second * 1_000 }
                     let outcome = await sender.post(task)
@@ -168,6 +169,14 @@ import Testing
         #expect(outcome.kind == .invalidResponse, "\(outcome)")
     }
 
+    /// Each is small, and whole for the parser; together they are more than any answer.
+    @Test func endlessInterimAnswersAreNotReadForEver() async throws {
+        let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+        let (outcome, _) = try await SenderSupport.outcome(
+            of: .reply(String(repeating: hint, count: 60_000) + "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+        #expect(outcome.kind == .invalidResponse, "\(outcome)")
+    }
+
     @Test func aCompressedAnswerStaysAsItIs() async throws {
         // A gzip stream of zeros: 45 bytes that would become 1,000.
         let zipped: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0x63, 0x60, 0x18, 5, 0xa3, 0x60, 0x14, 0x0c]
@@ -175,6 +184,40 @@ import Testing
         let (outcome, _) = try await SenderSupport.outcome(of: .replyBytes(Array(head.utf8) + zipped))
         #expect(outcome.kind == .delivered)
         #expect(outcome.answer == zipped)
+    }
+
+    /// 325 KB that would become 52 MB: neither unpacked nor read to its end.
+    @Test func aGzipBombStaysPacked() async throws {
+        let bomb = Self.bomb(matches: 200_000)
+        let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: \(bomb.count)\r\n\r\n"
+        try await ScriptedServer.with(script: { _ in .replyBytes(Array(head.utf8) + bomb) }) { server in
+            try await SenderSupport.withSender { sender in
+                let outcome = await sender.post(SenderSupport.task("http://127.0.0.1:\(server.port)/"))
+                #expect(outcome.kind == .delivered)
+                #expect(outcome.answer == Array(bomb.prefix(1_024)))
+                #expect(await server.waits { $0.closed == 1 })
+            }
+        }
+    }
+
+    /// A gzip stream of zeros: a literal, then so many times the 258 bytes before, in one block of fixed codes (RFC 1951).
+    private static func bomb(matches: Int) -> [UInt8] {
+        var bytes: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]
+        var (byte, count) = (UInt8(0), 0)
+        func put(_ bits: String) {
+            for bit in bits.utf8 {
+                if bit == UInt8(ascii: "1") { byte |= 1 << count }
+                count += 1
+                if count == 8 {
+                    bytes.append(byte)
+                    (byte, count) = (0, 0)
+                }
+            }
+        }
+        put("110" + "00110000")
+        for _ in 0..<matches { put("11000101" + "00000") }
+        put("0000000" + "0000000")
+        return bytes
     }
 
     @Test func anAnswerBeforeTheEndOfTheRequestIsNoCrash() async throws {

@@ -127,7 +127,7 @@ import Testing
         ] as [(String, String, [UInt8])])
     func resolves(target: String, customer: String, secrets: [UInt8]) throws {
         let resolved = try Self.policy().resolve(WebhookTarget(parsing: target), customer: customer)
-        #expect(resolved.secrets == (try secrets.map { try Self.secret($0) }))
+        #expect(resolved.keys.secrets == (try secrets.map { try Self.secret($0) }))
         #expect((resolved.endpoint == nil) == target.contains("://"))
     }
 
@@ -143,7 +143,7 @@ import Testing
             (
                 "https://169.254.169.254/", "acme",
                 .refusedAddress(
-                    IPAddress(ipv4: 0xa9fe_a9fe), network: CIDRBlock("169.254.0.0/16") ?? AddressGuard.refused[0])
+                    IPAddress(ipv4: 0xa9fe_a9fe), .special(CIDRBlock("169.254.0.0/16") ?? AddressGuard.refused[0]))
             ),
         ] as [(String, String, WebhookError)])
     func refuses(target: String, customer: String, error: WebhookError) throws {
@@ -155,7 +155,7 @@ import Testing
     @Test func defaultSecretsServeCustomersWithoutTheirOwn() throws {
         let policy = try Self.policy(defaults: true)
         let target = try WebhookTarget(parsing: "https://a.example/")
-        #expect(try policy.resolve(target, customer: "nobody").secrets == [Self.secret(4)])
-        #expect(try policy.resolve(target, customer: "acme").secrets.first == Self.secret(2))
+        #expect(try policy.resolve(target, customer: "nobody").keys.secrets == [Self.secret(4)])
+        #expect(try policy.resolve(target, customer: "acme").keys.secrets.first == Self.secret(2))
     }
 }

@@ -8,8 +8,7 @@ struct Enqueuer {
     var customers: Int
     var webhook: String?
     var tokens: Int
-    /// Jobs a second; 0 is all at once.
-    var pace = 0
+    var pace = Pace.none
     /// Unconfirmed jobs.
     var window = 256
 
@@ -30,8 +29,8 @@ struct Enqueuer {
         }
         let start = Clock.now()
         for number in numbers {
-            if pace > 0 {
-                let due = start + UInt64(number - numbers.lowerBound) * 1_000_000_000 / UInt64(pace)
+            if let wait = pace.due(number - numbers.lowerBound) {
+                let due = start + wait
                 while Clock.now() < due { usleep(UInt32((due - min(due, Clock.now())) / 1_000 + 1)) }
             }
             while confirms.outstanding >= window { settle() }

@@ -20,6 +20,9 @@ struct Jobs {
     let base: Int
     /// When each was published; written by the thread that enqueues, before the job leaves.
     let publishedAt: UnsafeMutablePointer<UInt64>
+    /// When the first token, and the last message, of each came; 0: not yet.
+    private(set) var firstAt: [UInt64]
+    private(set) var endedAt: [UInt64]
     private var nextToken: [Int]
     private var nextSequence: [Int64]
     private var attempt: [Int64]
@@ -31,6 +34,8 @@ struct Jobs {
         self.base = base
         publishedAt = .allocate(capacity: count)
         publishedAt.initialize(repeating: 0, count: count)
+        firstAt = [UInt64](repeating: 0, count: count)
+        endedAt = [UInt64](repeating: 0, count: count)
         nextToken = [Int](repeating: 0, count: count)
         nextSequence = [Int64](repeating: 0, count: count)
         attempt = [Int64](repeating: 0, count: count)
@@ -74,6 +79,7 @@ struct Jobs {
         case .reset: resets += 1
         case .completion:
             hasEnded[job] = true
+            endedAt[job] = now
             ended += 1
         case .error:
             hasEnded[job] = true
@@ -104,7 +110,9 @@ struct Jobs {
             nextToken[job] += 1
             tokens += 1
             latency.add(now - stamp)
-            if number == 0, publishedAt[job] > 0 { firstToken.add(now - publishedAt[job]) }
+            guard number == 0, publishedAt[job] > 0 else { continue }
+            firstAt[job] = now
+            firstToken.add(now - publishedAt[job])
         }
     }
 

@@ -11,8 +11,7 @@ struct Load {
     var customers: Int
     /// Jobs before those that count, so that connections are open.
     var warm: Int
-    /// Jobs a second; 0 is all at once.
-    var pace: Int
+    var pace: Pace
     var webhook: String?
     /// Seconds without a reply after which it gives up.
     var patience: Int
@@ -29,7 +28,7 @@ struct Load {
         let consumer = Consumer(port: port, queues: read)
         if warm > 0 {
             var jobs = Jobs(base: 0, count: warm, tokensPerJob: tokens, deaf: deafCustomer ? customers : nil)
-            let thread = enqueue(jobs, warm, pace: 0)
+            let thread = enqueue(jobs, warm, pace: .none)
             consumer.run(&jobs, until: warm, patience: patience)
             thread.join()
             guard jobs.isGood else { stop("the warm-up failed: \(Self.report(jobs, seconds: 1, processor: 0))") }
@@ -44,13 +43,15 @@ struct Load {
         consumer.run(&jobs, until: count, patience: patience)
         let seconds = Double(Clock.now() - start) / 1e9
         thread.join()
-        return Self.report(jobs, seconds: seconds, processor: Clock.processor() - processor)
+        let report = Self.report(jobs, seconds: seconds, processor: Clock.processor() - processor)
+        guard case .surge(let surge) = pace else { return report }
+        return report.dropLast() + ",\"surge\":\(surge.report(jobs))}"
     }
 
     /// Not a number of the warm-up, and a multiple of any number of customers that is asked for.
     private static let firstNumber = 1_000_000
 
-    private func enqueue(_ jobs: borrowing Jobs, _ count: Int, pace: Int) -> OSThread {
+    private func enqueue(_ jobs: borrowing Jobs, _ count: Int, pace: Pace) -> OSThread {
         let (base, enqueuer) = (
             jobs.base,
             Enqueuer(

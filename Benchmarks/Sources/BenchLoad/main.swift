@@ -6,8 +6,9 @@ import Glibc
 /// What the program was called with.
 struct Arguments {
     private static let usage = """
-        usage: bench-load jobs PORT PREFIX JOBS TOKENS CUSTOMERS [--warm JOBS] [--pace JOBS-PER-SECOND]
-                        [--webhook NAME] [--deaf] [--patience SECONDS]
+        usage: bench-load jobs PORT PREFIX JOBS TOKENS CUSTOMERS [--warm JOBS] [--webhook NAME] [--deaf]
+                        [--patience SECONDS] [--pace JOBS-PER-SECOND | --surge RATE,FACTOR,BEFORE,DURING,AFTER]
+                        with --surge JOBS is not looked at: a second has RATE jobs, for DURING seconds FACTOR times as many
                bench-load gateway HOST TOKENS-PER-SECOND
                bench-load limit-publish PORT MESSAGES
                bench-load limit-latency PORT MESSAGES-PER-SECOND SECONDS
@@ -63,11 +64,18 @@ func run() {
     case "jobs":
         let warm = arguments.option("--warm").flatMap { Int($0) } ?? 0
         let patience = arguments.option("--patience").flatMap { Int($0) } ?? 30
-        let pace = arguments.option("--pace").flatMap { Int($0) } ?? 0
+        let rate = arguments.option("--pace").flatMap { Int($0) } ?? 0
+        let surge = arguments.option("--surge").map { text in
+            guard let surge = Surge(text) else { arguments.refuse() }
+            return surge
+        }
         let (webhook, isDeaf) = (arguments.option("--webhook"), arguments.flag("--deaf"))
+        let pace = surge.map { Pace.surge($0) } ?? (rate > 0 ? .steady(rate) : .none)
+        let (port, prefix, jobs) = (arguments.number(), arguments.word(), arguments.number())
         let load = Load(
-            port: arguments.number(), prefix: arguments.word(), count: arguments.number(), tokens: arguments.number(),
-            customers: arguments.number(), warm: warm, pace: pace, webhook: webhook, patience: patience,
+            port: port, prefix: prefix, count: surge?.count ?? jobs,
+            tokens: arguments.number(), customers: arguments.number(), warm: warm, pace: pace, webhook: webhook,
+            patience: patience,
             deafCustomer: isDeaf)
         say(load.run())
     default: arguments.refuse()

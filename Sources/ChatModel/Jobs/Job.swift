@@ -5,10 +5,16 @@ public struct Job: Sendable, Equatable {
     /// The name that the backend used: a `[models.NAME]`, or the gateway's own name where a default gateway is set.
     public var model: String
     public var route: ModelRoute
+    /// Who is asked instead, in this order, where `route` cannot answer.
+    public var fallbacks: [RouteOption] = []
+    /// Why `route` is not the one that the job names; `nil` where it is.
+    public var fallback: Fallback?
     /// The request for the gateway: the job's body without `job`, with `stream` and what the profile adds.
     public var request: [UInt8]
     /// `n` of the request, 1 by default.
     public var choiceCount: Int
+    /// `max_tokens` (or `max_completion_tokens`) of the job, else of its profile.
+    public var maximumTokens: Int?
     /// The reply queue (or, with a reply exchange, the customer's routing key); `nil` where only a webhook is wanted.
     public var replyTo: String?
     /// A URL or the name of an endpoint.
@@ -18,7 +24,8 @@ public struct Job: Sendable, Equatable {
     /// The `metadata` object as it stood in the job.
     public var metadata: [UInt8]?
     public var correlationID: String?
-    public var traceparent: String?
+    /// Of the backend.
+    public var trace: TraceContext?
 
     public var key: JobKey { JobKey(customer: customer, id: id) }
 }
@@ -42,12 +49,25 @@ public struct ModelRoute: Sendable, Equatable {
     /// Whether the gateway knows `stream_options.include_usage`.
     public var includeUsage: Bool
     public var price: Price?
+    /// Names of models that are asked instead, in this order, each followed by its own.
+    public var fallbacks: [String]
+    /// For which failures.
+    public var fallbackCauses: Set<FallbackCause>
+    /// Requests under way at once in one worker; `nil`: as many as there are.
+    public var maximumInFlight: Int?
 
-    public init(gateway: String, upstreamModel: String, includeUsage: Bool = true, price: Price? = nil) {
+    public init(
+        gateway: String, upstreamModel: String, includeUsage: Bool = true, price: Price? = nil,
+        fallbacks: [String] = [], fallbackCauses: Set<FallbackCause> = Set(FallbackCause.allCases),
+        maximumInFlight: Int? = nil
+    ) {
         self.gateway = gateway
         self.upstreamModel = upstreamModel
         self.includeUsage = includeUsage
         self.price = price
+        self.fallbacks = fallbacks
+        self.fallbackCauses = fallbackCauses
+        self.maximumInFlight = maximumInFlight
     }
 }
 
@@ -56,11 +76,16 @@ public struct Profile: Sendable, Equatable {
     public var model: String?
     public var maximumTokens: Int?
     public var temperature: Double?
+    /// In place of those of the model.
+    public var fallbacks: [String]?
 
-    public init(model: String? = nil, maximumTokens: Int? = nil, temperature: Double? = nil) {
+    public init(
+        model: String? = nil, maximumTokens: Int? = nil, temperature: Double? = nil, fallbacks: [String]? = nil
+    ) {
         self.model = model
         self.maximumTokens = maximumTokens
         self.temperature = temperature
+        self.fallbacks = fallbacks
     }
 }
 
@@ -72,10 +97,5 @@ public struct Price: Sendable, Equatable {
     public init(input: Double, output: Double) {
         self.input = input
         self.output = output
-    }
-
-    /// USD.
-    public func cost(promptTokens: Int, completionTokens: Int) -> Double {
-        (Double(promptTokens) * input + Double(completionTokens) * output) / 1_000_000
     }
 }

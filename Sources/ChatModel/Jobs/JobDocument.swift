@@ -13,6 +13,8 @@ struct JobDocument {
     var hasMessages = false
     var choiceCount = 1
     var hasMaximumTokens = false
+    /// The smaller one, where both names stand in it.
+    var maximumTokens: Int?
     var hasTemperature = false
     /// The first thing that is wrong. What could be read beside it stands here all the same, so that whoever sent the
     /// job can be told.
@@ -83,6 +85,9 @@ struct JobDocument {
             choiceCount = count
         case "max_tokens", "max_completion_tokens":
             hasMaximumTokens = hasMaximumTokens || value.first != 0x6E
+            if let tokens = Self.parsed(value)?.integerValue, tokens >= 0 {
+                maximumTokens = min(tokens, maximumTokens ?? tokens)
+            }
             kept.append(member)
         case "temperature":
             hasTemperature = value.first != 0x6E

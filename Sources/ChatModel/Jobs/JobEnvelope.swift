@@ -7,12 +7,13 @@ public struct JobEnvelope: Sendable {
     public var contentEncoding: String?
     /// The property that the broker has checked against the publisher's login.
     public var userID: String?
-    /// Headers `x-customer`, `x-profile`, `x-webhook-url`, `x-deadline`, `traceparent`.
+    /// Headers `x-customer`, `x-profile`, `x-webhook-url`, `x-deadline`.
     public var customer: String?
     public var profile: String?
     public var webhook: String?
     public var deadline: String?
-    public var traceparent: String?
+    /// Headers `traceparent` and `tracestate`, where they are well formed.
+    public var trace: TraceContext?
     /// A header of these names that is not a string; named in the refusal.
     public var mistypedHeader: String?
     /// The customer whom a worker verified before it republished this message (`x-verified-customer`, trusted only
@@ -22,7 +23,7 @@ public struct JobEnvelope: Sendable {
     public init(
         messageID: String? = nil, correlationID: String? = nil, replyTo: String? = nil, contentEncoding: String? = nil,
         userID: String? = nil, customer: String? = nil, profile: String? = nil, webhook: String? = nil,
-        deadline: String? = nil, traceparent: String? = nil, mistypedHeader: String? = nil,
+        deadline: String? = nil, trace: TraceContext? = nil, mistypedHeader: String? = nil,
         verifiedCustomer: String? = nil
     ) {
         self.messageID = messageID
@@ -34,7 +35,7 @@ public struct JobEnvelope: Sendable {
         self.profile = profile
         self.webhook = webhook
         self.deadline = deadline
-        self.traceparent = traceparent
+        self.trace = trace
         self.mistypedHeader = mistypedHeader
         self.verifiedCustomer = verifiedCustomer
     }

@@ -89,11 +89,14 @@ public struct JobParser: Sendable {
         }
         return Job(
             id: job, customer: owner, model: model, route: route,
+            fallbacks: rules.fallbacks(of: model, route, profile: profile),
             request: RequestSplicer.splice(body, document, route: route, profile: profile),
-            choiceCount: document.choiceCount, replyTo: queue, webhook: webhook,
+            choiceCount: document.choiceCount,
+            maximumTokens: document.hasMaximumTokens ? document.maximumTokens : profile?.maximumTokens, replyTo: queue,
+            webhook: webhook,
             deadline: try deadline(block, envelope), metadata: block.metadata,
             correlationID: try checked(envelope.correlationID, "correlation_id", maximum: 255),
-            traceparent: try checked(envelope.traceparent, "traceparent", maximum: 128))
+            trace: envelope.trace)
     }
 
     private func readBody(_ body: [UInt8]) -> Result<JobDocument, InvalidJob> {

@@ -10,6 +10,8 @@ struct AnswerStream {
         /// The budget is used up; call again.
         case more
         case wait(until: NIODeadline)
+        /// From here on a byte at a time; then call again.
+        case drip(milliseconds: Int)
         /// All was written.
         case complete
         /// An error frame ended the answer.
@@ -123,10 +125,12 @@ struct AnswerStream {
         }
     }
 
-    private mutating func finish(into output: inout some AnswerOutput) {
+    /// - Parameter reason: in place of that of each choice.
+    private mutating func finish(_ reason: String? = nil, into output: inout some AnswerOutput) {
         phase = .ended
         for (index, choice) in plan.choices.enumerated() {
-            output.message(template.chunk(choice: index, delta: Array("{}".utf8), finishReason: choice.finishReason))
+            let reason = reason ?? choice.finishReason
+            output.message(template.chunk(choice: index, delta: Array("{}".utf8), finishReason: reason))
         }
         if plan.sendsUsage {
             output.message(template.usage(promptTokens: plan.promptTokens, completionTokens: tokensSent))
@@ -150,17 +154,32 @@ struct AnswerStream {
                 ErrorBody.shaped(
                     shape, type: type, message: "Simulated \(type)", status: ErrorBody.status(forType: type)))
             return end(.failed)
+        case .filter:
+            if phase == .opening { open(into: &output) }
+            finish("content_filter", into: &output)
+            return .complete
         case .garbage:
             output.message(Array("{\"id\": this is not JSON".utf8))
+        case .otherJSON:
+            output.message(Array("{\"status\":\"ok\",\"queue\":[1,2,3]}".utf8))
+        case .oversize(let bytes, _):
+            let padding = Array("{\"padding\":\"".utf8) + [UInt8](repeating: 0x78, count: bytes) + Array("\"}".utf8)
+            output.message(template.chunk(choice: 0, delta: padding))
+        case .fragments(let count, _): output.fragments(emptyChunk, count: count, pings: false)
+        case .pings(let count, _): output.fragments(emptyChunk, count: count, pings: true)
+        case .badFrame: output.badFrame()
+        case .drip(let milliseconds, _): return .drip(milliseconds: milliseconds)
         case .invalidUTF8:
             // The first two bytes of a three-byte character, with nothing after them.
             output.plainText(template.contentHeads[0] + [0xED, 0x95])
         case .swapID:
             template = Self.template(for: plan, id: AnswerPlan.newID())
-        case .refuse, .late: break
+        case .mute, .refuse, .hang, .dripHead, .late: break
         }
         return nil
     }
+
+    private var emptyChunk: [UInt8] { template.chunk(choice: 0, delta: Array("{}".utf8)) }
 
     private mutating func end(_ step: Step) -> Step {
         phase = .ended

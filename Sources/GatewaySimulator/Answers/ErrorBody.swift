@@ -12,12 +12,18 @@ enum ErrorBody {
         switch shape {
         case .nested:
             return nested(type: type, message: message, code: type)
+        case .text:
+            return Array("{\"error\":".utf8) + JSONEscaping.quoted(message) + Array("}".utf8)
         case .flat:
             return Array("{\"type\":\"error\",\"code\":".utf8) + JSONEscaping.quoted(type)
                 + Array(",\"message\":".utf8) + JSONEscaping.quoted(message) + Array("}".utf8)
         case .typed:
             let headers = retryAfter.map {
-                Array(",\"headers\":{\"retry-after\":".utf8) + JSONEscaping.quoted($0) + [0x7D]
+                $0.hasSuffix("ms")
+                    ? Array(",\"headers\":{\"retry-after-ms\":".utf8) + JSONEscaping.quoted(String($0.dropLast(2))) + [
+                        0x7D
+                    ]
+                    : Array(",\"headers\":{\"retry-after\":".utf8) + JSONEscaping.quoted($0) + [0x7D]
             }
             return Array("{\"type\":\"error\",\"status\":\(status),\"error\":".utf8)
                 + object(type: type, message: message, param: nil, code: type).dropLast()

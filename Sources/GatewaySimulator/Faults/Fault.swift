@@ -1,4 +1,4 @@
-/// Something that goes wrong on purpose, in its written form `KIND[:ARGUMENT…]`.
+/// Something that goes wrong on purpose. Its written form, `KIND[:ARGUMENT…]`, stands in `Fault+Parsing.swift`.
 public enum Fault: Sendable, Equatable {
     /// The shapes in which gateways wrap an error.
     public enum ErrorShape: String, Sendable, CaseIterable {
@@ -8,10 +8,24 @@ public enum Fault: Sendable, Equatable {
         case flat
         /// `{"type": "error", "status", "error": {…}}`
         case typed
+        /// `{"error": "…"}`
+        case text
     }
 
-    /// `refuse:STATUS[:RETRY-AFTER]`: the upgrade is refused; in a request, an error frame with that status.
+    /// When a fault is looked for: once for each connection, for each upgrade or request over HTTP, for each request.
+    public enum Stage: Sendable, CaseIterable { case connection, head, request }
+
+    /// `mute`: the connection is accepted, and nothing is ever said on it, not even of TLS.
+    case mute
+    /// `refuse:STATUS[:RETRY-AFTER]`: the upgrade is refused; in a request, an error frame with that status. `RETRY-AFTER`
+    /// is in seconds, or with `ms` behind it in milliseconds. A redirect leads to `/redirected`.
     case refuse(status: Int, retryAfter: String?)
+    /// `hang`: the upgrade, or a request over HTTP, is never answered.
+    case hang
+    /// `drip-head:MS`: from the answer's head on, everything leaves a byte at a time, `MS` apart.
+    case dripHead(milliseconds: Int)
+    /// `drip:MS:TOKENS`: the same after so many tokens.
+    case drip(milliseconds: Int, after: Int)
     /// `close:CODE:TOKENS`: a close frame after so many tokens.
     case close(code: UInt16, after: Int)
     /// `cut:TOKENS`: the connection ends without a close frame.
@@ -22,90 +36,52 @@ public enum Fault: Sendable, Equatable {
     case silence(after: Int)
     /// `garbage:TOKENS`: one message that is not JSON, then the answer goes on.
     case garbage(after: Int)
+    /// `other-json:TOKENS`: one message that is JSON and no chunk, then the answer goes on.
+    case otherJSON(after: Int)
     /// `utf8:TOKENS`: one text message that ends inside a character, then the answer goes on.
     case invalidUTF8(after: Int)
+    /// `oversize:BYTES:TOKENS`: one chunk of so many bytes, without text, then the answer goes on.
+    case oversize(bytes: Int, after: Int)
+    /// `fragments:COUNT:TOKENS`: one chunk, without text, in so many frames; then the answer goes on.
+    case fragments(count: Int, after: Int)
+    /// `pings:COUNT:TOKENS`: the same with a ping behind each of the frames.
+    case pings(count: Int, after: Int)
+    /// `bad-frame:TOKENS`: a frame with a reserved bit set, then the answer goes on.
+    case badFrame(after: Int)
     /// `swap-id:TOKENS`: the rest of the answer has another chunk id.
     case swapID(after: Int)
     /// `error:TYPE:TOKENS[:SHAPE]`: an error frame, which ends the answer.
     case error(type: String, after: Int, shape: ErrorShape)
+    /// `filter:TOKENS`: the answer ends as a model's content filter ends it, with the finish reason `content_filter`.
+    case filter(after: Int)
     /// `late`: the next request on the connection gets chunks of this answer's id among its own.
     case late
-
-    /// Why a written fault was not understood.
-    public struct ParseError: Error, Sendable, Equatable, CustomStringConvertible {
-        public var description: String
-    }
-
-    public init(parsing text: String) throws(ParseError) {
-        var arguments = text.split(separator: ":", omittingEmptySubsequences: false).dropFirst()
-        let kind = String(text.prefix { $0 != ":" })
-        func failure(_ form: String) -> ParseError { ParseError(description: "\(text): the form is \(form)") }
-        func number(_ form: String, in range: ClosedRange<Int>, default fallback: Int?) throws(ParseError) -> Int {
-            guard let word = arguments.popFirst() else {
-                guard let fallback else { throw failure(form) }
-                return fallback
-            }
-            guard let value = Int(word), range.contains(value) else { throw failure(form) }
-            return value
-        }
-        let tokens = 0...Int(Int32.max)
-        switch kind {
-        case "refuse":
-            let status = try number("refuse:STATUS[:RETRY-AFTER]", in: 300...599, default: nil)
-            self = .refuse(status: status, retryAfter: arguments.popFirst().map(String.init))
-        case "close":
-            let code = try number("close:CODE[:TOKENS]", in: 1000...4999, default: nil)
-            self = .close(
-                code: UInt16(truncatingIfNeeded: code), after: try number("close:CODE[:TOKENS]", in: tokens, default: 0)
-            )
-        case "cut": self = .cut(after: try number("cut[:TOKENS]", in: tokens, default: 0))
-        case "reset": self = .reset(after: try number("reset[:TOKENS]", in: tokens, default: 0))
-        case "silence": self = .silence(after: try number("silence[:TOKENS]", in: tokens, default: 0))
-        case "garbage": self = .garbage(after: try number("garbage[:TOKENS]", in: tokens, default: 0))
-        case "utf8": self = .invalidUTF8(after: try number("utf8[:TOKENS]", in: tokens, default: 0))
-        case "swap-id": self = .swapID(after: try number("swap-id[:TOKENS]", in: tokens, default: 1))
-        case "error":
-            let form = "error:TYPE[:TOKENS[:nested|flat|typed]]"
-            guard let type = arguments.popFirst(), !type.isEmpty else { throw failure(form) }
-            let after = try number(form, in: tokens, default: 0)
-            let word = arguments.popFirst().map(String.init) ?? "nested"
-            guard let shape = ErrorShape(rawValue: word) else { throw failure(form) }
-            self = .error(type: String(type), after: after, shape: shape)
-        case "late": self = .late
-        default:
-            throw ParseError(
-                description:
-                    "\(text): the faults are refuse, close, cut, reset, silence, garbage, utf8, swap-id, error, late"
-            )
-        }
-        if let extra = arguments.first {
-            throw ParseError(description: "\(text): \(extra) is too much")
-        }
-    }
 
     /// The tokens (of each choice) that are sent before the fault; `nil` where it does not strike within an answer.
     var tokensBefore: Int? {
         switch self {
         case .close(_, let after), .cut(let after), .reset(let after), .silence(let after), .garbage(let after),
-            .invalidUTF8(let after), .swapID(let after), .error(_, let after, _):
+            .otherJSON(let after), .invalidUTF8(let after), .oversize(_, let after), .fragments(_, let after),
+            .pings(_, let after), .badFrame(let after), .swapID(let after), .error(_, let after, _),
+            .drip(_, let after), .filter(let after):
             after
-        case .refuse, .late: nil
+        case .mute, .refuse, .hang, .dripHead, .late: nil
         }
     }
 
-    /// The word in its written form.
-    var kind: String {
+    /// Nothing of an answer is sent as it should be.
+    var isBeforeTheAnswer: Bool {
         switch self {
-        case .refuse: "refuse"
-        case .close: "close"
-        case .cut: "cut"
-        case .reset: "reset"
-        case .silence: "silence"
-        case .garbage: "garbage"
-        case .invalidUTF8: "utf8"
-        case .swapID: "swap-id"
-        case .error: "error"
-        case .late: "late"
+        case .hang, .dripHead: true
+        default: false
+        }
+    }
+
+    public var stage: Stage {
+        switch self {
+        case .mute: .connection
+        case .refuse, .hang, .dripHead: .head
+        default: .request
         }
     }
 }

@@ -10,6 +10,7 @@ struct Admission: Sendable, Equatable {
     /// An answer in plain HTTP.
     struct Answer: Sendable, Equatable {
         var status: Int
+        /// Seconds, or with `ms` behind them milliseconds.
         var retryAfter: String?
         var body: [UInt8]
 
@@ -17,6 +18,19 @@ struct Admission: Sendable, Equatable {
             self.status = status
             self.retryAfter = retryAfter
             self.body = body
+        }
+
+        var headers: HTTPHeaders {
+            var headers = HTTPHeaders([
+                ("content-type", "application/json"), ("content-length", String(body.count)),
+            ])
+            if let retryAfter, retryAfter.hasSuffix("ms") {
+                headers.add(name: "retry-after-ms", value: String(retryAfter.dropLast(2)))
+            } else if let retryAfter {
+                headers.add(name: "retry-after", value: retryAfter)
+            }
+            if (300..<400).contains(status) { headers.add(name: "location", value: "/redirected") }
+            return headers
         }
 
         static func error(_ status: Int, _ message: String, retryAfter: String? = nil) -> Answer {

@@ -9,15 +9,14 @@ import NIOHTTP1
 
 /// Answers chat completion requests over HTTP with server-sent events, one after another, and carries out what
 /// `AnswerStream` decides; other requests it passes on. Lives on the event loop of its connection, or of its HTTP/2 stream.
-final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandler {
+final class EventStreamHandler: ChannelInboundHandler, AnswerRunner {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// Tokens written before other connections get their turn.
-    private static let budget = 64
+    private static let done = Array("[DONE]".utf8)
 
-    private let shared: GatewayContext
+    let shared: GatewayContext
     private let admission: Admission
     /// The number of the connection; it counts as one with its first request.
     private var connection: Int?
@@ -27,12 +26,12 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
     private var head: HTTPRequestHead?
     private var body = ByteBuffer()
     private var isTooLarge = false
-    private var output: EventStreamOutput
-    private var timer: NIOScheduledCallback?
+    var output: EventStreamOutput
+    var timer: NIOScheduledCallback?
     private var current: ServedRequest?
-    private var stream: AnswerStream?
+    var stream: AnswerStream?
     private var bridgeTask: Task<Void, Never>?
-    private var waitsForWritability = false
+    var waitsForWritability = false
     private var isClosed = false
 
     /// - Parameter stream: the number of the HTTP/2 connection of which this is one stream.
@@ -58,10 +57,7 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if waitsForWritability, context.channel.isWritable {
-            waitsForWritability = false
-            run()
-        }
+        writabilityChanged(context.channel)
         context.fireChannelWritabilityChanged()
     }
 
@@ -96,15 +92,17 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
 
     private func received(_ head: HTTPRequestHead) {
         if connection == nil { connection = shared.nextConnection() }
-        if let answer = admission.refusal(of: head, fault: shared.refusalOfNextUpgrade()) {
+        let request = isTooLarge ? nil : Result { () throws(ChatRequest.Invalid) in try ChatRequest(parsing: body) }
+        let fault = shared.faultOfNextHead(.init(model: (try? request?.get().model) ?? ""))
+        if let answer = admission.refusal(of: head, fault: fault) {
             shared.countRefused()
             return respond(answer)
         }
-        if isTooLarge { return respond(.error(413, "The request is too large")) }
+        guard let request else { return respond(.error(413, "The request is too large")) }
         let ordinal = shared.nextRequest()
         do throws(ChatRequest.Invalid) {
-            let request = try ChatRequest(parsing: body)
-            let fault = shared.fault(for: request, ordinal: ordinal)
+            let request = try request.get()
+            let fault = fault ?? shared.fault(for: request, model: request.model, ordinal: ordinal)
             start(ServedRequest(request: request, body: body, ordinal: ordinal, fault: fault))
         } catch {
             let body = ErrorBody.nested(type: "invalid_request_error", message: error.message, param: error.param)
@@ -114,6 +112,13 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
 
     private func start(_ current: ServedRequest) {
         self.current = current
+        if case .hang = current.fault {
+            // It stays open, and silent, until the client has had enough.
+            return record(id: "", model: current.request.model, end: .fault("hang"), tokens: 0, texts: [])
+        }
+        if case .dripHead(let milliseconds) = current.fault, let context {
+            DripHandler.install(on: context.channel, milliseconds: milliseconds)
+        }
         if let bridge = shared.bridge {
             beginStream()
             startBridge(bridge, body: current.body)
@@ -150,23 +155,11 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
             wrapOutboundOut(.head(.init(version: version, status: .ok, headers: headers))), promise: nil)
     }
 
-    private func run() {
-        guard !isClosed, stream != nil, let context else { return }
-        guard context.channel.isWritable else {
-            waitsForWritability = true
-            return
-        }
-        let before = stream?.tokensSent ?? 0
-        let step = stream?.advance(now: .now(), into: &output, budget: Self.budget) ?? .silent
-        shared.countTokens((stream?.tokensSent ?? 0) - before)
+    var answerChannel: (any Channel)? { isClosed ? nil : context?.channel }
+
+    func answerEnded(_ step: AnswerStream.Step) {
         switch step {
-        case .more:
-            flush()
-            context.eventLoop.assumeIsolated().execute { self.run() }
-        case .wait(let deadline):
-            flush()
-            timer?.cancel()
-            timer = try? context.eventLoop.assumeIsolated().scheduleCallback(at: deadline, handler: self)
+        case .more, .wait, .drip: break
         case .complete:
             endStream(.complete)
             endBody()
@@ -222,7 +215,8 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
     /// Writes the upstream's messages; the future is done when the socket has taken them.
     private func deliver(_ messages: [[UInt8]], on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         guard !isClosed, current != nil else { return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
-        for message in messages { output.message(message) }
+        // The end of an event stream is written once, in `bridgeEnded`.
+        for message in messages where message != Self.done { output.message(message) }
         shared.countTokens(messages.count)
         let written = eventLoop.makePromise(of: Void.self)
         flush(promise: written)
@@ -236,7 +230,7 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
             id: end.id, model: end.model, end: isComplete ? .complete : isClosed ? .abandoned : .fault("upstream"),
             tokens: end.messages, texts: [end.text])
         guard !isClosed else { return }
-        output.message(Array("[DONE]".utf8))
+        output.message(Self.done)
         endBody()
     }
 
@@ -247,10 +241,7 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
     private var keepsAlive: Bool { head?.isKeepAlive == true && !shared.options.closesAfterAnswer }
 
     private func respond(_ answer: Admission.Answer) {
-        var headers = HTTPHeaders([
-            ("content-type", "application/json"), ("content-length", String(answer.body.count)),
-        ])
-        if let retryAfter = answer.retryAfter { headers.add(name: "retry-after", value: retryAfter) }
+        var headers = answer.headers
         if !keepsAlive, !isStream { headers.add(name: "connection", value: "close") }
         let head = HTTPResponseHead(
             version: version, status: HTTPResponseStatus(statusCode: answer.status), headers: headers)
@@ -259,7 +250,9 @@ final class EventStreamHandler: ChannelInboundHandler, NIOScheduledCallbackHandl
         endBody()
     }
 
-    private func flush(promise: EventLoopPromise<Void>? = nil) {
+    func flush() { flush(promise: nil) }
+
+    private func flush(promise: EventLoopPromise<Void>?) {
         let pieces = output.take()
         for piece in pieces.dropLast() {
             context?.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))), promise: nil)

@@ -9,17 +9,15 @@ import NIOWebSocket
 
 /// One client's connection after the upgrade: takes requests, one after another, and carries out what `AnswerStream`
 /// and `MessageAssembler` decide. Lives on the connection's event loop.
-final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbackHandler {
+final class GatewayConnectionHandler: ChannelInboundHandler, AnswerRunner {
     typealias InboundIn = WebSocketFrame
 
-    /// Tokens written before other connections get their turn.
-    private static let budget = 64
     /// How long a client may take to answer a close frame before the connection is cut.
     private static let closeGrace = TimeAmount.seconds(2)
     /// Requests that may wait for the answer before them.
     private static let maximumWaiting = 16
 
-    private let shared: GatewayContext
+    let shared: GatewayContext
     /// The frame encoder's context: what is written through it goes past the encoder, so that many frames share one
     /// buffer and one system call.
     private let rawContext: ChannelHandlerContext
@@ -27,15 +25,15 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
     private let connection: Int
 
     private var assembler: MessageAssembler
-    private var output: WebSocketOutput
+    var output: WebSocketOutput
     private var waiting = CircularBuffer<ByteBuffer>()
-    private var timer: NIOScheduledCallback?
-    private var stream: AnswerStream?
+    var timer: NIOScheduledCallback?
+    var stream: AnswerStream?
     private var current: ServedRequest?
     private var bridgeTask: Task<Void, Never>?
     private var lateChunk: [UInt8]?
     private var state = State.serving
-    private var waitsForWritability = false
+    var waitsForWritability = false
 
     private enum State {
         case serving
@@ -74,10 +72,7 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if waitsForWritability, context.channel.isWritable {
-            waitsForWritability = false
-            run()
-        }
+        writabilityChanged(context.channel)
         context.fireChannelWritabilityChanged()
     }
 
@@ -124,7 +119,8 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         let ordinal = shared.nextRequest()
         do throws(ChatRequest.Invalid) {
             let request = try ChatRequest(parsing: body)
-            let fault = shared.fault(for: request, ordinal: ordinal)
+            let model = request.model.isEmpty ? queryModel ?? "" : request.model
+            let fault = shared.fault(for: request, model: model, ordinal: ordinal)
             start(ServedRequest(request: request, body: body, ordinal: ordinal, fault: fault))
         } catch {
             output.message(
@@ -145,6 +141,7 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
             current.request, model: model, ordinal: current.ordinal, fault: current.fault, lateChunk: lateChunk,
             created: GatewayContext.now())
         lateChunk = nil
+        if current.fault?.isBeforeTheAnswer == true { return stayAway(current.fault, plan) }
         if case .refuse(let status, let retryAfter) = current.fault {
             output.message(
                 ErrorBody.shaped(
@@ -162,25 +159,24 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         }
     }
 
+    /// A fault of the upgrade that a rule about the request's content brought: nothing is said, or it drips.
+    private func stayAway(_ fault: Fault?, _ plan: AnswerPlan) {
+        if case .dripHead(let milliseconds) = fault {
+            DripHandler.install(on: rawContext.channel, milliseconds: milliseconds)
+            stream = AnswerStream(plan: plan, startedAt: .now())
+            return run()
+        }
+        finish(plan, end: .fault(fault?.kind ?? "hang"), tokens: 0, texts: [], startsNext: false)
+        state = .silent
+    }
+
     // MARK: Answers
 
-    /// Writes what is due and arranges for the rest.
-    private func run() {
-        guard state == .serving, stream != nil else { return }
-        guard rawContext.channel.isWritable else {
-            waitsForWritability = true
-            return
-        }
-        let before = stream?.tokensSent ?? 0
-        let step = stream?.advance(now: .now(), into: &output, budget: Self.budget) ?? .silent
-        shared.countTokens((stream?.tokensSent ?? 0) - before)
+    var answerChannel: (any Channel)? { state == .serving ? rawContext.channel : nil }
+
+    func answerEnded(_ step: AnswerStream.Step) {
         switch step {
-        case .more:
-            flush()
-            rawContext.eventLoop.assumeIsolated().execute { self.run() }
-        case .wait(let deadline):
-            flush()
-            schedule(at: deadline)
+        case .more, .wait, .drip: break
         case .complete:
             endStream(.complete)
         case .failed:
@@ -296,10 +292,10 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
         flush()
         abandon()
         state = .closing
-        schedule(at: .now() + Self.closeGrace)
+        schedule(at: .now() + Self.closeGrace, on: rawContext.channel)
     }
 
-    private func flush() {
+    func flush() {
         let bytes = output.take()
         guard bytes.readableBytes > 0, state != .closed else { return }
         rawContext.writeAndFlush(NIOAny(bytes), promise: nil)
@@ -320,11 +316,6 @@ final class GatewayConnectionHandler: ChannelInboundHandler, NIOScheduledCallbac
                 context.close(promise: nil)
             }
         }
-    }
-
-    private func schedule(at deadline: NIODeadline) {
-        timer?.cancel()
-        timer = try? rawContext.eventLoop.assumeIsolated().scheduleCallback(at: deadline, handler: self)
     }
 
     /// Ends the answer under way, if there is one, because nobody will read it.

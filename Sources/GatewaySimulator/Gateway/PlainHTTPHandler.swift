@@ -38,10 +38,7 @@ final class PlainHTTPHandler: ChannelInboundHandler {
 
     private func respond(_ answer: Admission.Answer, keepsAlive: Bool, on context: ChannelHandlerContext) {
         if answer.status >= 300 { self.context.countRefused() }
-        var headers = HTTPHeaders([
-            ("content-type", "application/json"), ("content-length", String(answer.body.count)),
-        ])
-        if let retryAfter = answer.retryAfter { headers.add(name: "retry-after", value: retryAfter) }
+        var headers = answer.headers
         if !keepsAlive { headers.add(name: "connection", value: "close") }
         let status = HTTPResponseStatus(statusCode: answer.status)
         context.write(

@@ -11,10 +11,13 @@ extension SimulatedGateway {
         /// The chain, the server's own certificate first.
         public var certificateFile: String
         public var keyFile: String
+        /// Nothing newer than TLS 1.1.
+        public var isOld: Bool
 
-        public init(certificateFile: String, keyFile: String) {
+        public init(certificateFile: String, keyFile: String, isOld: Bool = false) {
             self.certificateFile = certificateFile
             self.keyFile = keyFile
+            self.isOld = isOld
         }
     }
 
@@ -89,8 +92,10 @@ extension SimulatedGateway {
         public var sendsComments = false
         /// Closes with 1000 after each answer.
         public var closesAfterAnswer = false
-        /// The first rule that fits a request (`refuse`: an upgrade, or a request over HTTP) is carried out.
+        /// The first rule that fits a connection, an upgrade or a request (see `Fault.Stage`) is carried out.
         public var faults: [FaultRule] = []
+        /// Asked where none of `faults` fits.
+        public var scenario = Scenario()
 
         /// Bridges to a real model instead of speaking itself.
         public var upstream: Upstream?
@@ -117,6 +122,8 @@ extension SimulatedGateway {
         /// Upgrades, and requests over HTTP, that were refused.
         public var refused = 0
         public var requests = 0
+        /// The most that were under way at one time.
+        public var mostAtOnce = 0
         /// Answers that ended as they should.
         public var answers = 0
         /// Content tokens sent; with an upstream, its messages.

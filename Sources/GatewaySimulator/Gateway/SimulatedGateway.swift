@@ -109,7 +109,8 @@ public final class SimulatedGateway: Sendable {
             let key = try NIOSSLPrivateKey(file: tls.keyFile, format: .pem)
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain, privateKey: .privateKey(key))
-            configuration.minimumTLSVersion = .tlsv12
+            configuration.minimumTLSVersion = tls.isOld ? .tlsv1 : .tlsv12
+            if tls.isOld { configuration.maximumTLSVersion = .tlsv11 }
             configuration.applicationProtocols = speaksHTTP2 ? ["h2", "http/1.1"] : ["http/1.1"]
             return try NIOSSLContext(configuration: configuration)
         } catch {
@@ -129,6 +130,8 @@ public final class SimulatedGateway: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     children.add(channel)
+                    // Without a handler what comes is read and forgotten.
+                    guard context.faultOfNextConnection() == nil else { return }
                     guard let tls else { return try configure(channel, context: context) }
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(NIOSSLServerHandler(context: tls))
@@ -155,9 +158,17 @@ public final class SimulatedGateway: Sendable {
         let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
             maxFrameSize: context.options.maximumRequestSize, enableAutomaticErrorHandling: false,
             shouldUpgrade: { channel, head in
-                let decision = admission.decide(head, refusal: context.refusalOfNextUpgrade())
+                let fault = context.faultOfNextHead(.init(model: Admission.model(in: head.uri) ?? ""))
+                let decision = admission.decide(head, refusal: fault)
                 decided.value.withLock { $0 = decision }
-                return channel.eventLoop.makeSucceededFuture(decision == .admit ? HTTPHeaders() : nil)
+                guard decision == .admit else { return channel.eventLoop.makeSucceededFuture(nil) }
+                switch fault {
+                // Decided when the client has had enough.
+                case .hang: return channel.closeFuture.map { nil }
+                case .dripHead(let milliseconds): DripHandler.install(on: channel, milliseconds: milliseconds)
+                default: break
+                }
+                return channel.eventLoop.makeSucceededFuture(HTTPHeaders())
             },
             upgradePipelineHandler: { channel, head in
                 channel.eventLoop.makeCompletedFuture {

@@ -4,6 +4,10 @@ protocol AnswerOutput {
     mutating func message(_ head: [UInt8], _ middle: UnsafeRawBufferPointer, _ tail: [UInt8])
     /// A message in its plainest form, whatever the options say; for messages that are wrong on purpose.
     mutating func plainText(_ bytes: [UInt8])
+    /// A message in so many frames, where the protocol knows frames; most of them are empty where it is shorter.
+    mutating func fragments(_ bytes: [UInt8], count: Int, pings: Bool)
+    /// Something that the protocol does not allow, where that can be said.
+    mutating func badFrame()
 }
 
 extension AnswerOutput {

@@ -46,6 +46,10 @@ struct EventStreamOutput: AnswerOutput, Sendable {
         buffer.writeString("\n\n")
     }
 
+    mutating func fragments(_ bytes: [UInt8], count: Int, pings: Bool) { message(bytes) }
+
+    mutating func badFrame() {}
+
     private mutating func nextEnd() -> String {
         switch lineEnd {
         case .lf: "\n"

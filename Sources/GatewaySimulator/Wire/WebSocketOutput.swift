@@ -47,6 +47,18 @@ struct WebSocketOutput: AnswerOutput, Sendable {
         buffer.writeBytes(bytes)
     }
 
+    mutating func fragments(_ bytes: [UInt8], count: Int, pings: Bool) {
+        for index in 0..<count {
+            let part = bytes[(index * bytes.count / count)..<((index + 1) * bytes.count / count)]
+            writeHeader(fin: index == count - 1, opcode: index == 0 ? 0x1 : 0x0, length: part.count)
+            buffer.writeBytes(part)
+            if pings { control(opcode: 0x9, payload: ByteBuffer(string: "between fragments")) }
+        }
+    }
+
+    /// An empty text frame with RSV1 set.
+    mutating func badFrame() { buffer.writeBytes([0xC1, 0x00]) }
+
     mutating func pong(_ payload: ByteBuffer) {
         control(opcode: 0xA, payload: payload)
     }

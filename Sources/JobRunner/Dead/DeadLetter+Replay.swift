@@ -32,7 +32,9 @@ extension DeadLetter {
     /// Where it goes back to. Never where jobs are tried alone or answered as given up: it starts anew.
     package func destination(_ names: QueueNames) -> String {
         switch kind {
-        case .webhook: names.webhooks
+        case .webhook:
+            originQueue == names.orderedWebhooks || originQueue?.hasPrefix("\(names.orderedWebhooks).") ?? false
+                ? names.orderedWebhooks : names.webhooks
         case .job:
             originQueue.flatMap { [names.jobs, names.jobsHigh, names.jobsLow].contains($0) ? $0 : nil } ?? names.jobs
         }
@@ -73,7 +75,7 @@ extension DeadLetter {
     private static let webhookHeaders: Set<String> = [
         WebhookTask.HeaderName.id, WebhookTask.HeaderName.url, WebhookTask.HeaderName.endpoint,
         WebhookTask.HeaderName.customer, WebhookTask.HeaderName.job, WebhookTask.HeaderName.attempt,
-        WebhookTask.HeaderName.eventType, WebhookTask.HeaderName.traceparent,
+        WebhookTask.HeaderName.eventType, WebhookTask.HeaderName.traceparent, WebhookTask.HeaderName.tracestate,
     ]
 
     /// Headers with a meaning in the contracts, which may be shown; any other is its sender's own text.

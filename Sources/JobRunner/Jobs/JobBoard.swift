@@ -23,7 +23,7 @@ final class JobBoard: Sendable {
     private struct State {
         var jobs: [JobKey: Entry] = [:]
         var running = 0
-        var line: FairLine<ObjectIdentifier, JobExecution, RateGates.Key>
+        var line: FairLine<ObjectIdentifier, JobExecution, RouteLane>
         /// The consumer connection that is valid; 0 for none.
         var generation: UInt64 = 0
         var isDraining = false
@@ -33,12 +33,12 @@ final class JobBoard: Sendable {
     }
 
     private let concurrency: Int
-    private let gates: RateGates
+    private let gates: RouteGates
     private let timers: any EventLoop
     private let state: Mutex<State>
 
     /// - Parameter timers: looks at shut gates again.
-    init(concurrency: Int, fairness: FairnessPolicy, gates: RateGates, timers: any EventLoop) {
+    init(concurrency: Int, fairness: FairnessPolicy, gates: RouteGates, timers: any EventLoop) {
         self.concurrency = concurrency
         self.gates = gates
         self.timers = timers
@@ -63,7 +63,7 @@ final class JobBoard: Sendable {
             state.jobs[execution.job.key]?.place = .inLine
             state.line.enter(
                 execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
-                priority: execution.priority, lane: execution.gate)
+                priority: execution.priority, lane: execution.lane)
         }
     }
 
@@ -76,7 +76,7 @@ final class JobBoard: Sendable {
             state.jobs[execution.job.key]?.place = .inLine
             state.line.reenter(
                 execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
-                priority: execution.priority, lane: execution.gate)
+                priority: execution.priority, lane: execution.lane)
         }
     }
 
@@ -113,13 +113,20 @@ final class JobBoard: Sendable {
 
     /// Changes the state, then lets go who may go.
     private func pump(_ change: (inout State) -> Void) {
-        var started: [(JobExecution, RateGate.Pass)] = []
+        var started: [(JobExecution, RouteGates.Pass)] = []
         let look = state.withLock { state -> UInt64? in
             change(&state)
             while state.running < concurrency, let next = state.line.next(isOpen: gates.isOpen) {
+                // Between two looks a job that has a place already may have taken the last one at the gate.
+                guard let pass = gates.enter(next.lane) else {
+                    state.line.reenter(
+                        next, id: ObjectIdentifier(next), customer: next.job.customer, priority: next.priority,
+                        lane: next.lane)
+                    break
+                }
                 state.running += 1
                 state.jobs[next.job.key]?.place = .running
-                started.append((next, gates.enter(next.gate)))
+                started.append((next, pass))
             }
             guard state.running < concurrency, state.line.waitingCount > 0, state.nextLook == nil else { return nil }
             state.nextLook = gates.nextOpening
@@ -152,6 +159,18 @@ final class JobBoard: Sendable {
     var generation: UInt64 { state.withLock { $0.generation } }
 
     var all: [JobExecution] { state.withLock { $0.jobs.values.map(\.execution) } }
+
+    /// Those that have a place.
+    var running: [JobExecution] {
+        state.withLock { $0.jobs.values.filter { $0.place == .running }.map(\.execution) }
+    }
+
+    /// Customers with most jobs here.
+    func busiest(_ count: Int) -> [JobRunner.Live.Customer] {
+        let all = state.withLock { $0.line.activeCustomers }
+        let sorted = all.sorted { ($0.running + $0.waiting, $1.name) > ($1.running + $1.waiting, $0.name) }
+        return sorted.prefix(count).map { .init(name: $0.name, running: $0.running, waiting: $0.waiting) }
+    }
 
     var counts: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.line.waitingCount) } }
 

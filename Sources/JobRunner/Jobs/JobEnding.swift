@@ -8,6 +8,9 @@ struct JobEnding {
     let job: Job
     let outcome: JobMachine.Outcome
     let writer: ResultWriter
+    /// Of the attempt that ends with the job: the reply may tell of an earlier one.
+    let event: ResultWriter
+    let eventLog: AnswerLog
     /// Called for each message when it is confirmed, on the publisher thread.
     let receipt: @Sendable (_ isReply: Bool, DurableMessage.Settlement) -> Void
 
@@ -31,33 +34,42 @@ struct JobEnding {
                 })
         }
         let now = host.wallClock()
+        var webhookID: String?
         if let target = job.webhook.flatMap({ try? WebhookTarget(parsing: $0) }) {
+            let options = host.settings.webhookPolicy.options(of: target)
             let task = WebhookTask(
                 customer: job.customer, job: job.id, target: target, type: outcome.eventType, data: body,
-                attempt: attempt, time: now, traceparent: job.traceparent)
-            let message = try? Messages.webhook(
-                task, queue: host.names.webhooks, user: host.user,
-                settled: {
-                    Failpoint.webhookQueued.hit()
-                    receipt(false, $0)
-                })
-            if let message { terminal.companions.append(message) }
+                attempt: attempt, time: now, trace: job.trace, options: options)
+            let message = task.flatMap { task in
+                try? Messages.webhook(
+                    task, queue: host.names.webhookQueue(options.ordering), user: host.user,
+                    settled: {
+                        Failpoint.webhookQueued.hit()
+                        receipt(false, $0)
+                    })
+            }
+            if let message {
+                terminal.companions.append(message)
+                webhookID = task?.id
+            }
         }
-        let event = try? Messages.event(
-            exchange: host.names.events, routingKey: "usage.\(job.customer)",
-            messageID: "\(job.id)/\(attempt.value)/usage", user: host.user,
-            body: writer.usageEvent(outcome.word, log, time: now),
+        let usage = event.usageEvent(
+            eventLog, host, time: now, failure: failure, webhookID: webhookID,
             settled: {
                 Failpoint.usageConfirmed.hit()
                 receipt(false, $0)
             })
-        if let event { terminal.companions.append(event) }
+        if let usage { terminal.companions.append(usage) }
         if outcome.isCancellation,
             let message = host.control.cancelledMessage(job.key, settled: { receipt(false, $0) })
         {
             terminal.companions.append(message)
         }
         return terminal
+    }
+
+    private var failure: JobFailure? {
+        if case .failed(let failure) = outcome { failure } else { nil }
     }
 
     private func reply(_ log: borrowing AnswerLog) -> ([UInt8], ReplyAddress.Kind) {

@@ -18,7 +18,9 @@ extension JobEnvelope {
             messageID: properties.messageID, correlationID: properties.correlationID, replyTo: properties.replyTo,
             contentEncoding: properties.contentEncoding, userID: properties.userID, customer: text("x-customer"),
             profile: text("x-profile"), webhook: text("x-webhook-url"), deadline: text("x-deadline"),
-            traceparent: text("traceparent"))
+            trace: TraceContext(
+                traceparent: properties.headers.string("traceparent"),
+                tracestate: properties.headers.string("tracestate")))
         mistypedHeader = mistyped
         if properties.userID == workerUser {
             verifiedCustomer = properties.headers.string(Republication.Header.verifiedCustomer)

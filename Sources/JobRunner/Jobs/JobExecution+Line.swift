@@ -1,10 +1,15 @@
 internal import ChatModel
+internal import Gateway
+internal import Logging
 internal import NIOCore
 
 /// A job before it asks: its turn, its model's gate, and the times after which it does not wait any more. On its event loop.
 extension JobExecution {
     /// It was admitted: it waits for its turn, unless there is nothing to wait for.
     func enter() {
+        beginSpans()
+        tell("taken", [LogKey.queue: "\(delivery.queue)"])
+        accountForTheDead()
         // Read between the job's arrival and its admission, the cancel did not find it.
         if isCancelled { return cancel() }
         waitInLine()
@@ -12,16 +17,16 @@ extension JobExecution {
     }
 
     /// A place is free, and its model's gate let it through.
-    func begin(_ pass: RateGate.Pass) {
-        self.pass = pass
+    func begin(_ pass: RouteGates.Pass) {
+        take(pass)
         guard machine.phase == .waiting else {
-            leaveGate(wasAnswered: false)
+            leaveGate(.other)
             // Ended while it stood in the line: the board hears of it from there.
             return
         }
-        waitLimit?.cancel()
-        deadlineLimit?.cancel()
+        leaveLine()
         if isPastDeadline { return perform(machine.timeExpired(.deadlineExceeded)) }
+        guard mayAsk() else { return }
         if timeLimit == nil { scheduleTimeLimit() }
         watchReader()
         perform(machine.begin())
@@ -31,22 +36,35 @@ extension JobExecution {
     func waitInLine() {
         guard machine.phase == .waiting else { return }
         if isPastDeadline { return perform(machine.timeExpired(.deadlineExceeded)) }
-        let remaining = host.gates.remaining(gate)
-        if remaining > host.configuration.retry.longestInWorker {
+        let remaining = host.gates.remaining(lane)
+        if remaining > settings.retry.longestInWorker {
             return perform(machine.waitExpired(remaining))
         }
-        waitLimit?.cancel()
         let since = NIODeadline.now().uptimeNanoseconds &- timings.received
-        let left = host.configuration.parkAfter - .nanoseconds(Int64(clamping: since))
-        waitLimit = loop.scheduleTask(in: TimeAmount(max(left, .zero))) {
-            self.perform(self.machine.waitExpired(max(self.host.gates.remaining(self.gate), JobHost.parkedWait)))
+        let left = settings.parkAfter - .nanoseconds(Int64(clamping: since))
+        waitLimit?.invalidate()
+        waitLimit = timer(after: left) {
+            self.perform(self.machine.waitExpired(max(self.host.gates.remaining(self.lane), JobHost.parkedWait)))
         }
         guard let deadline = job.deadline, deadlineLimit == nil else { return }
-        let time = Duration.milliseconds(max(0, deadline - host.wallClock().milliseconds))
-        deadlineLimit = loop.scheduleTask(in: TimeAmount(time)) {
+        let time = Duration.milliseconds(deadline - host.wallClock().milliseconds)
+        deadlineLimit = timer(after: time) {
             guard self.machine.phase == .waiting else { return }
             self.perform(self.machine.timeExpired(.deadlineExceeded))
         }
+    }
+
+    func leaveLine() {
+        waitLimit?.invalidate()
+        deadlineLimit?.invalidate()
+        (waitLimit, deadlineLimit) = (nil, nil)
+    }
+
+    /// Holds the job until it is invalidated, or is due.
+    private func timer(after wait: Duration, _ action: @escaping () -> Void) -> LoopTimer {
+        let timer = LoopTimer(loop: loop, action: action)
+        timer.set(.now() + TimeAmount(max(wait, .zero)))
+        return timer
     }
 
     var isPastDeadline: Bool { job.deadline.map { $0 <= host.wallClock().milliseconds } ?? false }
@@ -56,33 +74,66 @@ extension JobExecution {
         ageOnArrival + .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds &- timings.received))
     }
 
-    func leaveGate(wasAnswered: Bool) {
-        guard let pass else { return }
-        self.pass = nil
-        if wasAnswered { host.gates.answered(gate, pass) } else { host.gates.left(gate, pass) }
+    /// It may ask: the model that its pass is for.
+    func take(_ pass: RouteGates.Pass) {
+        self.pass = pass
+        let before = routes.current
+        routes.chose(pass.key, skipped: pass.skipped)
+        guard routes.current != before || rerouted?.value.fallback?.cause != routes.cause else { return }
+        rerouted = routes.cause.map { Box(job.rerouted(to: routes.current, because: $0)) }
+    }
+
+    /// The gateway began to answer: whoever waits at its gate may go.
+    func gateAnswered() {
+        guard var pass else { return }
+        host.gates.answered(&pass)
+        self.pass = pass
         host.board.gateMayHaveOpened()
     }
 
-    func yieldPlace(_ retryAfter: Duration?) {
+    func leaveGate(_ end: RouteGates.End) {
         guard let pass else { return }
         self.pass = nil
-        let pause = host.gates.limited(gate, pass, retryAfter: retryAfter)
-        host.counters.rateLimited.add(1, ordering: .relaxed)
-        host.logger.info(
-            "rate limited",
-            metadata: [
-                LogKey.gateway: "\(gate.gateway)", LogKey.model: "\(gate.model)",
-                LogKey.waitMilliseconds: "\(pause.milliseconds)",
-            ])
+        let metadata: Logger.Metadata = [
+            LogKey.gateway: "\(pass.key.gateway)", LogKey.model: "\(pass.key.model)",
+        ]
+        func tell(_ level: Logger.Level, _ message: Logger.Message, _ pause: Duration) {
+            host.logger.log(
+                level: level, message,
+                metadata: metadata.merging([LogKey.waitMilliseconds: "\(pause.milliseconds)"]) { $1 })
+        }
+        switch host.gates.left(pass, end) {
+        case .none: break
+        case .shut(let pause):
+            host.counters.rateLimited.add(1, ordering: .relaxed)
+            tell(.info, "rate limited", pause)
+        case .coolsDown(let pause): tell(.warning, "model cools down after failures", pause)
+        }
+        host.board.gateMayHaveOpened()
+    }
+
+    /// It has failed before its first output, or its wait is over: it asks again if a gate lets it.
+    ///
+    /// - Parameter isForced: it has text that was paid for, and stays in this worker.
+    func reenterGate(isForced: Bool = false, _ event: (inout JobMachine) -> JobMachine.Action) {
+        if let pass = host.gates.enter(lane, isForced: isForced) {
+            take(pass)
+            if mayAsk() { perform(event(&machine)) }
+        } else {
+            perform(machine.foundNoGate())
+        }
+    }
+
+    func yieldPlace() {
         host.board.yield(self)
         waitInLine()
     }
 
     func scheduleTimeLimit() {
-        let total = host.configuration.totalTimeout
+        let total = settings.totalTimeout
         let left = job.deadline.map { Duration.milliseconds($0 - host.wallClock().milliseconds) } ?? total
         let failure: JobFailure = left < total ? .deadlineExceeded : .totalTimeout
-        timeLimit = loop.scheduleTask(in: TimeAmount(min(left, total))) {
+        timeLimit = timer(after: min(left, total)) {
             self.perform(self.machine.timeExpired(failure))
         }
     }

@@ -7,33 +7,45 @@ extension JobExecution {
     func complete(_ outcome: JobMachine.Outcome) {
         self.outcome = outcome
         if timings.ended == 0 { timings.ended = JobTimings.now() }
+        if case .failed(let failure) = outcome { endAttemptSpan(failure.code) } else { endAttemptSpan(nil) }
         let stream = stream ?? makeStream()
         if stream.end() { shard.enqueue(stream, on: loop) }
         // Made of a copy, which shares its bytes with the log: the publisher thread need not wait for it.
         let (log, attempt, run) = stream.snapshot()
         let terminal = ending(outcome, log, attempt: attempt, run: run)
         pendingReceipts = terminal.companions.count + (terminal.reply == nil ? 0 : 1)
+        awaitsReceipts = true
         if stream.finish(terminal) { shard.enqueue(stream, on: loop) }
     }
 
     private func ending(
         _ outcome: JobMachine.Outcome, _ log: borrowing AnswerLog, attempt: AttemptNumber, run: String
     ) -> AnswerStream.Terminal {
+        let last = lastCharge(outcome, log, attempt)
+        let writer = writer(attempt, wasted: parked.tokensWasted, shown: last, last, log)
         // A later try that came to nothing must not hide the text of an earlier one, which was paid for.
-        if case .failed = outcome, let best = bestPartial, best.outputChunks > log.outputChunks {
-            return ending(outcome, of: best, wasted: parked.tokensWasted - best.outputChunks, attempt, run)
+        if case .failed = outcome, let (best, charge) = bestPartial?.value,
+            best.outputChunks > log.outputChunks
+        {
+            let shown = self.writer(
+                attempt, wasted: parked.tokensWasted - best.outputChunks, shown: charge ?? last, last, best)
+            return JobEnding(
+                host: host, job: routed, outcome: outcome, writer: shown, event: writer, eventLog: copy log,
+                receipt: receipt
+            ).terminal(best, attempt: attempt, run: run, of: delivery)
         }
-        return ending(outcome, of: log, wasted: parked.tokensWasted, attempt, run)
+        return JobEnding(
+            host: host, job: routed, outcome: outcome, writer: writer, event: writer, eventLog: copy log,
+            receipt: receipt
+        ).terminal(log, attempt: attempt, run: run, of: delivery)
     }
 
-    private func ending(
-        _ outcome: JobMachine.Outcome, of log: borrowing AnswerLog, wasted: Int, _ attempt: AttemptNumber,
-        _ run: String
-    ) -> AnswerStream.Terminal {
-        let writer = ResultWriter(
-            job: job, attempt: attempt, tries: machine.tries, timings: timings, tokensWasted: wasted, log)
-        return JobEnding(host: host, job: job, outcome: outcome, writer: writer, receipt: receipt)
-            .terminal(log, attempt: attempt, run: run, of: delivery)
+    private func writer(
+        _ attempt: AttemptNumber, wasted: Int, shown: Charge, _ last: Charge, _ log: borrowing AnswerLog
+    ) -> ResultWriter {
+        ResultWriter(
+            job: routed, attempt: attempt, tries: machine.tries, timings: timings, tokensWasted: wasted, shown: shown,
+            charges: current == nil ? charges : charges + [last], costBefore: parked.costBefore, log)
     }
 
     /// For each message that ends the job, when it is confirmed.
@@ -48,7 +60,19 @@ extension JobExecution {
         guard settlement != .void else { return perform(machine.claimedElsewhere()) }
         if isReply, settlement == .unroutable { replyWasUnroutable = true }
         pendingReceipts -= 1
-        guard pendingReceipts == 0 else { return }
+        receiptsMayBeComplete()
+    }
+
+    /// A usage event of an attempt before the last is confirmed.
+    func eventSettled() {
+        pendingEvents -= 1
+        receiptsMayBeComplete()
+    }
+
+    private func receiptsMayBeComplete() {
+        guard awaitsReceipts, pendingReceipts == 0, pendingEvents == 0 else { return }
+        awaitsReceipts = false
+        tell("its end is confirmed")
         if !machine.hasDelivery {
             // Whoever has the job now need not run it.
             host.control.announceFinished(job.key, finished)
@@ -66,11 +90,23 @@ extension JobExecution {
         move(to: host.waitingQueue(for: wait, &parked) ?? delivery.queue, .parked)
     }
 
+    private func tellMove(to queue: String, _ place: Failpoint) {
+        let isParked = place == .parked
+        let event = JobEvent.message(
+            isParked ? .parked : .handedBack, of: job.key,
+            .init(attempt: machine.attempt.value, queue: queue, notBefore: isParked ? parked.notBefore : nil), host)
+        if let event { shard.publish(event) }
+    }
+
     private func move(to queue: String, _ place: Failpoint) {
         stream?.abandon()
         host.counters.handedBack.add(place == .handedBack ? 1 : 0, ordering: .relaxed)
+        settleAttempt()
         parked.spent = machine.spent
+        parked.costBefore = parked.costBefore + (charges.total ?? .zero)
         pendingReceipts = 1
+        awaitsReceipts = true
+        tellMove(to: queue, place)
         let receipt = receipt
         do throws(AMQPError) {
             let message = try Messages.republished(

@@ -12,15 +12,18 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     let job: Job
     let priority: Int
     let host: JobHost
+    let settings: JobSettings
     let shard: PublisherShard
-    /// The gate that lets it ask.
-    let gate: RateGates.Key
     /// The consumer connection that brought it here.
     let admittedGeneration: UInt64
     /// What tells this message from later ones of the same job.
     let enqueued: CancelBook.Enqueued
 
     var machine: JobMachine
+    /// Which of its models is asked.
+    var routes: RouteChoice
+    /// `job` as it is asked of a fallback, while it is.
+    var rerouted: Box<Job>?
     var delivery: Delivery
     /// What is remembered, and told to others, of the delivery's end.
     var finished: FinishedDelivery
@@ -32,21 +35,40 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     var successors: [@Sendable () -> Void] = []
     var stream: AnswerStream?
     var gatewayStream: GatewayStream?
-    var pass: RateGate.Pass?
+    /// While a request is under way.
+    var pass: RouteGates.Pass?
     var timings = JobTimings()
     /// The longest answer of those that broke off, where it started over: it was paid for.
-    var bestPartial: AnswerLog?
+    var bestPartial: Box<(log: AnswerLog, charge: Charge?)>?
+    /// What it has cost, attempt by attempt; and what it costs at present.
+    var charges: [Charge] = []
+    var current: AttemptStart?
+    /// What the customer's budget allows the attempt that is about to begin; `nil`: there is none.
+    var grant: Money?
+    var isGranted = false
+    /// Output chunks that are paid for.
+    var spendLimit = Int.max
     var outcome: JobMachine.Outcome?
+    /// Messages of its end, or of its move, that are not confirmed yet, and whether they are out.
     var pendingReceipts = 0
+    var awaitsReceipts = false
+    /// Likewise the usage events of attempts that ended before.
+    var pendingEvents = 0
     var replyWasUnroutable = false
-    var timeLimit: Scheduled<Void>?
-    var waitLimit: Scheduled<Void>?
-    var deadlineLimit: Scheduled<Void>?
+    var timeLimit: LoopTimer?
+    var waitLimit: LoopTimer?
+    var deadlineLimit: LoopTimer?
     var readerChecks: RepeatedTask?
+    /// What its replies, its webhook and its requests are a part of: the backend's, or of this worker's span.
+    var trace: TraceContext?
+    /// Where the worker traces.
+    var spans: JobSpans?
+    /// Whether its steps are logged.
+    let tellsSteps: Bool
 
     init(
         job: Job, delivery: Delivery, finished: FinishedDelivery, priority: Int, received: UInt64, loop: any EventLoop,
-        host: JobHost
+        host: JobHost, settings: JobSettings
     ) {
         self.job = job
         self.delivery = delivery
@@ -54,15 +76,18 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         self.priority = priority
         self.loop = loop
         self.host = host
+        self.settings = settings
         shard = host.shard(for: job.key)
-        gate = RateGates.Key(job.route)
+        routes = RouteChoice(job)
+        trace = job.trace
+        tellsSteps = host.logger.logLevel <= .debug || Self.isSampled(job.key, share: settings.debugSample)
         admittedGeneration = delivery.tag.generation
         let now = host.wallClock().milliseconds
         let parked = ParkedState(of: delivery, workerUser: host.user, now: now)
         self.parked = parked
         ageOnArrival = .milliseconds(max(0, now - parked.firstReceived))
         let attempt = Republication.attempt(of: delivery, workerUser: host.user)
-        machine = JobMachine(attempt: attempt, spent: parked.spent, policy: host.configuration.retry)
+        machine = JobMachine(attempt: attempt, spent: parked.spent, policy: settings.retry)
         // A timestamp is seconds; what some put there instead (nanoseconds) says nothing.
         let published = delivery.properties.timestamp.flatMap { $0 < 1 << 40 ? Int64($0) : nil }
         enqueued = CancelBook.Enqueued(
@@ -71,6 +96,19 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         if let published { timings.queuedBefore = now - published * 1_000 }
     }
 
+    /// `job`, as it is asked now: of its own model, or of a fallback.
+    var routed: Job {
+        var routed = rerouted?.value ?? job
+        routed.trace = trace
+        return routed
+    }
+
+    /// Of the model that is asked now, and what it is asked.
+    var route: ModelRoute { rerouted?.value.route ?? job.route }
+    var request: [UInt8] { rerouted?.value.request ?? job.request }
+
+    /// The gates that it stands before.
+    var lane: RouteLane { routes.lane }
     var hasDelivery: Bool { machine.hasDelivery }
     var isMoving: Bool { machine.isMoving }
     var isOver: Bool { machine.phase == .done }
@@ -102,6 +140,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     func streamStarted(onReusedConnection reused: Bool) {
         Failpoint.upgraded.hit()
         timings.connected = NIODeadline.now().uptimeNanoseconds
+        tell("request sent", ["connection.reused": "\(reused)"])
     }
 
     func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer) {
@@ -110,22 +149,65 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         if timings.firstOutput == 0, chunk.carriesOutput {
             timings.firstOutput = NIODeadline.now().uptimeNanoseconds
             machine.outputArrived()
-            leaveGate(wasAnswered: true)
+            gateAnswered()
+            tell("first output")
         }
         let appended = stream.append(copy chunk, in: bytes)
         if appended.enqueue { shard.enqueue(stream, on: loop) }
         if appended.pause { gatewayStream?.pauseReading() }
-        if bytes.count > host.configuration.maximumAnswerBytes - appended.count {
-            perform(machine.timeExpired(.answerTooLarge(host.configuration.maximumAnswerBytes)))
+        if appended.outputChunks > spendLimit { spendLimitReached() }
+        if bytes.count > settings.maximumAnswerBytes - appended.count {
+            perform(machine.timeExpired(.answerTooLarge(settings.maximumAnswerBytes)))
         }
     }
 
     func streamEnded(_ end: GatewayStreamEnd) {
         Failpoint.streamEnded.hit()
         gatewayStream = nil
+        endAttemptSpan(end.failure?.code)
+        tell(
+            "answer ended",
+            [LogKey.answerBytes: "\(stream?.count ?? 0)", LogKey.errorCode: "\(end.failure?.code ?? "none")"])
+        guard machine.phase == .connecting else {
+            leaveGate(end == .complete ? .answered : .other)
+            return goOn(after: end)
+        }
+        let failure = failureBeforeOutput(end)
+        leaveGate(failure.map(Self.gateEnd) ?? (end == .complete ? .answered : .other))
+        var judged = end
+        switch failure.map({ routes.failed($0) }) {
+        case .next:
+            settleAttempt(because: failure)
+            return reenterGate { $0.fellBack() }
+        case .judge(let failure): if end != .complete { judged = .failed(failure) }
+        case nil: break
+        }
+        goOn(after: judged)
+    }
+
+    private func goOn(after end: GatewayStreamEnd) {
         let action = machine.streamEnded(end, chance: Double.random(in: 0..<1), age: age)
-        if case .yield = action {} else { leaveGate(wasAnswered: end == .complete) }
+        if action.goesOn { settleAttempt(because: end.failure) }
         perform(action)
+    }
+
+    /// Why the answer did not begin. An answer that the model's filter has kept empty is one, where another may be asked.
+    private func failureBeforeOutput(_ end: GatewayStreamEnd) -> GatewayFailure? {
+        switch end {
+        case .failed(let failure): failure
+        case .complete: job.fallbacks.isEmpty || stream?.snapshot().log.isFiltered != true ? nil : .filtered
+        case .cancelled: nil
+        }
+    }
+
+    private static func gateEnd(_ failure: GatewayFailure) -> RouteGates.End {
+        switch failure.fallbackCause {
+        case .rateLimited where failure.code == "gateway_rate_limited" && failure.isRetryable:
+            .limited(retryAfter: failure.retryAfter)
+        // A key that is refused says so at once, and to everybody.
+        case .unavailable where !failure.isKeyRefusal: .unavailable
+        default: .other
+        }
     }
 
     // MARK: Actions
@@ -136,8 +218,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         case .nothing: break
         case .ask(let restarts): ask(restarts: restarts)
         case .wait(let wait):
-            loop.scheduleTask(in: TimeAmount(wait)) { self.perform(self.machine.retryDue()) }
-        case .yield(let retryAfter): yieldPlace(retryAfter)
+            loop.scheduleTask(in: TimeAmount(wait)) { self.retryDue() }
+        case .yield: yieldPlace()
         case .complete(let outcome): complete(outcome)
         case .cutAndComplete(let outcome):
             gatewayStream?.cancel()
@@ -156,16 +238,25 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         case .abandon:
             gatewayStream?.cancel()
             stream?.abandon()
+            settleAttempt()
             finish()
         }
     }
 
+    private func retryDue() {
+        guard machine.phase == .backingOff else { return }
+        reenterGate(isForced: tokens > 0) { $0.retryDue() }
+    }
+
     private func ask(restarts: Bool) {
-        guard let gateway = host.gateways[job.route.gateway] else { return perform(machine.timeExpired(.noGateway)) }
+        guard let gateway = host.gateways[route.gateway] else {
+            return perform(machine.timeExpired(.noGateway))
+        }
+        settleAttempt()
+        guard isGranted || mayAsk() else { return }
+        isGranted = false
         if job.id.hasPrefix("poison-") { Failpoint.poison.hit() }
         Failpoint.begun.hit()
-        // A try after a wait of its own did not stand in the line, but counts at the gate like any other.
-        if pass == nil { pass = host.gates.enter(gate) }
         timings.asked = NIODeadline.now().uptimeNanoseconds
         if timings.begun == 0 { timings.begun = timings.asked }
         timings.connected = 0
@@ -177,9 +268,11 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         } else {
             makeStream()
         }
+        beginAttempt()
+        tell("asks", [LogKey.gateway: "\(route.gateway)", LogKey.model: "\(route.upstreamModel)"])
         let request = GatewayRequest(
-            model: job.route.upstreamModel, body: ByteBuffer(bytes: job.request), choiceCount: job.choiceCount,
-            traceparent: job.traceparent)
+            model: route.upstreamModel, body: ByteBuffer(bytes: request), choiceCount: job.choiceCount,
+            trace: spans?.began(route, attempt: machine.attempt) ?? trace)
         gatewayStream = gateway.open(request, on: loop, handler: self)
     }
 
@@ -187,15 +280,15 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     private func keepPartial(of stream: AnswerStream) {
         parked.tokensWasted += stream.outputChunks
         let log = stream.snapshot().log
-        if log.outputChunks > bestPartial?.outputChunks ?? 0 { bestPartial = log }
+        if log.outputChunks > bestPartial?.value.log.outputChunks ?? 0 { bestPartial = Box((log, charges.last)) }
     }
 
     private func finish() {
-        timeLimit?.cancel()
-        waitLimit?.cancel()
-        deadlineLimit?.cancel()
+        timeLimit?.invalidate()
+        leaveLine()
         readerChecks?.cancel()
-        leaveGate(wasAnswered: false)
+        leaveGate(.other)
+        closeAccount()
         if let stream { shard.unregister(stream) }
         switch outcome {
         case .completed: host.counters.completed.add(1, ordering: .relaxed)
@@ -204,6 +297,9 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         case nil: break
         }
         JobLogLine.write(self, host.logger)
+        host.metrics.ended(summary, chunks: tokens, at: host.wallClock())
+        spans?.ended(outcome, isMoving: machine.isMoving)
+        spans = nil
         host.board.finished(self)
         stream = nil
         for resume in successors { resume() }
@@ -212,7 +308,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
 
     private func defaults() -> AnswerLog.Defaults {
         .init(
-            id: "chatcmpl-\(RunID.make())", model: job.route.upstreamModel,
+            id: "chatcmpl-\(RunID.make())", model: route.upstreamModel,
             created: Int(host.wallClock().milliseconds / 1_000))
     }
 
@@ -220,9 +316,9 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     func makeStream() -> AnswerStream {
         let loop = loop
         let stream = AnswerStream(
-            identifier: host.makeStreamIdentifier(), address: ReplyAddress(job, host.configuration.plan),
+            identifier: host.makeStreamIdentifier(), address: ReplyAddress(routed, host.configuration.plan),
             attempt: machine.attempt, owesReset: machine.attempt.hasPredecessor, defaults: defaults(),
-            highWater: host.configuration.highWaterBytes,
+            highWater: settings.highWaterBytes,
             // Stream and execution hold each other until `finish`.
             onResume: { loop.execute { self.gatewayStream?.resumeReading() } },
             onAttemptChanged: { attempt in loop.execute { self.attemptChanged(attempt) } },
@@ -249,8 +345,9 @@ extension JobExecution {
     /// What the canonical log line says. On `loop`.
     var summary: JobLogLine.Summary {
         JobLogLine.Summary(
-            job: job, attempt: machine.attempt, tries: machine.tries, outcome: outcome, isMoving: machine.isMoving,
-            timings: timings, bytes: stream?.count ?? 0, replyWasUnroutable: replyWasUnroutable)
+            job: routed, attempt: machine.attempt, tries: machine.tries, outcome: outcome, isMoving: machine.isMoving,
+            timings: timings, bytes: stream?.count ?? 0, cost: charges.total,
+            replyWasUnroutable: replyWasUnroutable)
     }
 
     /// Tokens that it cost, as far as is known; what a customer's turn is charged with.

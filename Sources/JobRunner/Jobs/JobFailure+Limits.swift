@@ -28,6 +28,19 @@ extension JobFailure {
             stage: stage)
     }
 
+    /// What is left of the customer's budget does not pay for the job.
+    static func budgetUsedUp(_ period: BudgetPeriod) -> JobFailure {
+        JobFailure(
+            type: "budget_exceeded", code: "budget_exceeded",
+            message: "the customer's budget of the \(period.rawValue) (UTC) is used up", isRetryable: false,
+            stage: .waiting)
+    }
+
+    /// The budget does not pay for more of the answer.
+    static let budgetReached = JobFailure(
+        type: "budget_exceeded", code: "budget_exceeded",
+        message: "the customer's budget does not pay for the rest of the answer", isRetryable: false, stage: .streaming)
+
     static func answerTooLarge(_ maximum: Int) -> JobFailure {
         JobFailure(
             type: "limit_exceeded", code: "answer_too_large",
@@ -60,11 +73,11 @@ extension JobMachine.Outcome {
         if case .failed(let failure) = self { failure.type == "cancelled" } else { false }
     }
 
-    /// Word for usage events.
-    var word: String {
+    /// As usage events have it.
+    var charged: Charge.Outcome {
         switch self {
-        case .completed: "completed"
-        case .failed: isCancellation ? "cancelled" : "failed"
+        case .completed: .completed
+        case .failed: isCancellation ? .cancelled : .failed
         }
     }
 }

@@ -49,10 +49,12 @@ package struct JobFailure: Sendable, Equatable {
 
     private static func type(of failure: GatewayFailure) -> String {
         switch failure.code {
-        case "gateway_bad_request", "gateway_not_found": "invalid_request_error"
+        case "gateway_bad_request", "gateway_not_found", "gateway_context_too_long", "gateway_content_filter":
+            "invalid_request_error"
         case "gateway_rate_limited": "rate_limit_error"
         case "gateway_quota_exhausted": "insufficient_quota"
         case "gateway_unauthorized": "authentication_error"
+        case "gateway_forbidden": "permission_error"
         case "gateway_connect_timeout", "gateway_first_chunk_timeout", "gateway_idle_timeout", "gateway_timeout":
             "timeout"
         default: "gateway_error"

@@ -8,27 +8,35 @@ internal import Webhooks
 
 /// What a running job needs of its surroundings. Shared by all jobs; any thread.
 final class JobHost: Sendable {
+    /// As the worker was started; `settings` is what may change since.
     let configuration: JobRunnerConfiguration
     let shards: [PublisherShard]
     let gateways: [String: GatewayClient]
     let logger: Logger
     let counters = JobCounters()
+    let metrics: JobMetrics
     /// The worker's own login, under which it republishes.
     let user: String
+    /// What this worker is called in events.
+    let worker: String
     let board: JobBoard
-    let gates: RateGates
+    let gates: RouteGates
     let control: ControlDesk
+    let journal: JournalDesk
+    let spending = SpendMeter()
     /// Whether what the broker has delivered is still this worker's.
     let lease: DeliveryLease
     /// Where jobs are cancelled whose replies nobody can read.
     let readers: ReplyReaders?
+    private let currentSettings: Mutex<JobSettings>
     private let jobRetry: RetryTiers
     private let nextStream = Atomic<UInt64>(1)
     private let acknowledging: @Sendable (DeliveryTag) -> Void
 
     init(
         configuration: JobRunnerConfiguration, shards: [PublisherShard], gateways: [String: GatewayClient],
-        board: JobBoard, gates: RateGates, control: ControlDesk, lease: DeliveryLease, logger: Logger,
+        board: JobBoard, gates: RouteGates, control: ControlDesk, journal: JournalDesk, lease: DeliveryLease,
+        metrics: JobMetrics, logger: Logger,
         acknowledge: @escaping @Sendable (DeliveryTag) -> Void
     ) {
         self.configuration = configuration
@@ -37,13 +45,21 @@ final class JobHost: Sendable {
         self.board = board
         self.gates = gates
         self.control = control
+        self.journal = journal
         self.lease = lease
+        self.metrics = metrics
         self.logger = logger
         user = configuration.broker.username
+        worker = configuration.broker.connectionName
         readers = configuration.cancelsWhenUnread ? ReplyReaders(broker: configuration.broker) : nil
+        currentSettings = Mutex(JobSettings(configuration))
         jobRetry = RetryTiers(configuration.plan.jobRetryTiers.map { .milliseconds($0) })
         acknowledging = acknowledge
     }
+
+    /// For a job that begins, or a webhook that is made: as they were loaded last.
+    var settings: JobSettings { currentSettings.withLock { $0 } }
+    func replaceSettings(_ settings: JobSettings) { currentSettings.withLock { $0 = settings } }
 
     var names: QueueNames { configuration.plan.names }
 

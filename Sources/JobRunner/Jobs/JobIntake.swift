@@ -11,7 +11,6 @@ final class JobIntake: Sendable {
     private let host: JobHost
     private let board: JobBoard
     private let loops: [any EventLoop]
-    private let parser: JobParser
     /// Where the config says that the worker declares reply queues.
     private let declarer: ReplyQueueDeclarer?
     private let nextLoop = Atomic<Int>(0)
@@ -27,7 +26,6 @@ final class JobIntake: Sendable {
         self.host = host
         self.board = board
         self.loops = loops
-        parser = JobParser(rules: host.configuration.rules)
         declarer = host.configuration.replyQueues.map {
             ReplyQueueDeclarer(plan: $0, broker: host.configuration.broker, logger: host.logger)
         }
@@ -77,7 +75,25 @@ final class JobIntake: Sendable {
             finished: { key, delivery in tell(key) { $0.finishedElsewhere(delivery) } },
             released: { deliveries in
                 synced()
-                for delivery in deliveries { self.take(delivery) }
+                for delivery in deliveries where !self.host.journal.holds(delivery) { self.take(delivery) }
+            },
+            mustReread: reread)
+    }
+
+    /// What the journal's reader asks for. Called on the consumer's thread.
+    func journalActions(
+        synced: @escaping @Sendable () -> Void, reread: @escaping @Sendable () -> Void
+    ) -> JournalDesk.Actions {
+        JournalDesk.Actions(
+            released: { deliveries in
+                synced()
+                for delivery in deliveries {
+                    if delivery.queue == self.host.names.failed {
+                        self.takeGivenUp(delivery)
+                    } else {
+                        self.take(delivery)
+                    }
+                }
             },
             mustReread: reread)
     }
@@ -90,9 +106,10 @@ final class JobIntake: Sendable {
     // MARK: Event loops
 
     private func accept(_ delivery: Delivery, received: UInt64, on loop: any EventLoop) {
+        let settings = host.settings
         let job: Job
         do throws(InvalidJob) {
-            job = try parse(delivery)
+            job = try parse(delivery, settings)
         } catch {
             return refuse(delivery, error)
         }
@@ -101,7 +118,7 @@ final class JobIntake: Sendable {
         if !isKnown, host.control.isFinished(job.key, finished) { return host.acknowledge(delivery.tag) }
         let execution = JobExecution(
             job: job, delivery: delivery, finished: finished, priority: host.priority(of: delivery), received: received,
-            loop: loop, host: host)
+            loop: loop, host: host, settings: settings)
         guard finished.deliveryCount > 0, !isKnown else { return sort(execution, isKnown: isKnown) }
         // Somebody else had it, and may be at it still.
         host.control.claim(job.key, attempt: execution.machine.attempt.value) {
@@ -132,19 +149,19 @@ final class JobIntake: Sendable {
     private func prepare(_ execution: JobExecution) {
         let job = execution.job
         guard let declarer, let queue = job.replyTo,
-            queue == host.configuration.rules.replies.defaultQueue(of: job.customer),
+            queue == execution.settings.parser.rules.replies.defaultQueue(of: job.customer),
             !declarer.isKnown(queue)
         else { return admit(execution) }
         declarer.declare(queue, on: execution.loop) { self.admit(execution) }
     }
 
-    private func parse(_ delivery: Delivery) throws(InvalidJob) -> Job {
+    private func parse(_ delivery: Delivery, _ settings: JobSettings) throws(InvalidJob) -> Job {
         let envelope = JobEnvelope(delivery, workerUser: host.user)
         guard !delivery.isOversize else {
             // Nothing of it is read but what the properties say.
-            throw parser.oversize(bytes: delivery.bodySize, envelope: envelope)
+            throw settings.parser.oversize(bytes: delivery.bodySize, envelope: envelope)
         }
-        return try parser.parse(body: delivery.body, envelope: envelope)
+        return try settings.parser.parse(body: delivery.body, envelope: envelope)
     }
 
     private func admit(_ execution: JobExecution) {
@@ -218,13 +235,23 @@ final class JobIntake: Sendable {
         let dead = try? Messages.dead(
             delivery, customer: invalid.customer, failure: failure, tries: 0, host: host, settled: ending.receipt)
         ending.publish(messages, dead, through: host.shards[0])
+        if let id = invalid.id, let customer = invalid.customer {
+            tellDead(JobKey(customer: customer, id: id), attempt, failure)
+        }
+    }
+
+    private func tellDead(_ key: JobKey, _ attempt: AttemptNumber, _ failure: JobFailure) {
+        let event = JobEvent.message(
+            .dead, of: key, .init(attempt: attempt.value, queue: host.names.dead, failure: failure), host)
+        if let event { host.shard(for: key).publish(event) }
     }
 
     /// What the broker gave up gets its terminal, webhook and usage event like any other job, then is dead-lettered.
     private func answerGivenUp(_ delivery: Delivery) {
+        let settings = host.settings
         let job: Job
         do throws(InvalidJob) {
-            job = try parse(delivery)
+            job = try parse(delivery, settings)
         } catch {
             return refuse(delivery, error)
         }
@@ -237,16 +264,22 @@ final class JobIntake: Sendable {
             republishes: Republication.count(of: delivery, workerUser: host.user), deliveryCount: 999, tryNumber: 999)
         let ending = Ending(host: host, endings: endings, delivery: delivery, job: (job.key, finished))
         let log = AnswerLog(defaults: .init(id: "", model: job.route.upstreamModel, created: 0))
-        let writer = ResultWriter(job: job, attempt: attempt, tries: 0, timings: JobTimings(), tokensWasted: 0, log)
+        let killed = KilledAttempts(of: job, before: attempt, host)
+        let writer = ResultWriter(
+            job: job, attempt: attempt, tries: 0, timings: JobTimings(), tokensWasted: 0,
+            shown: Charge(nothingUnder: attempt, of: job.route, outcome: .failed), charges: killed.charges,
+            costBefore: ParkedState(of: delivery, workerUser: host.user, now: 0).costBefore, log)
         let receipt = ending.receipt
         let terminal = JobEnding(
-            host: host, job: job, outcome: .failed(failure), writer: writer,
+            host: host, job: job, outcome: .failed(failure), writer: writer, event: writer, eventLog: log,
             receipt: { _, settled in receipt(settled) }
         ).terminal(log, attempt: attempt, run: RunID.make(), of: delivery)
+        let events = killed.events(host, settled: receipt)
         let dead = try? Messages.dead(
             delivery, customer: job.customer, failure: failure, tries: 0, host: host, settled: receipt)
         ending.publish(
-            (terminal.reply.map { [$0] } ?? []) + terminal.companions, dead, through: host.shard(for: job.key))
+            events + (terminal.reply.map { [$0] } ?? []) + terminal.companions, dead, through: host.shard(for: job.key))
+        tellDead(job.key, attempt, failure)
     }
 
     /// A job goes on elsewhere: to where it waits on, or where jobs are tried alone.
@@ -255,10 +288,22 @@ final class JobIntake: Sendable {
         let ending = Ending(
             host: host, endings: endings, delivery: execution.delivery, job: (execution.job.key, execution.finished),
             place: isSuspect ? .setApart : .parked)
+        // One that still runs here has not been killed.
+        let killed =
+            board.known(execution.job.key) == nil
+            ? KilledAttempts(of: execution.job, before: execution.machine.attempt, host) : KilledAttempts.none
+        execution.parked.costBefore = execution.parked.costBefore + killed.cost
         let message = try? Messages.republished(
             execution.delivery, to: queue, customer: execution.job.customer, host: host,
             adding: execution.parked.headers, settled: ending.receipt)
-        ending.publish([], message, through: host.shard(for: execution.job.key))
+        ending.publish(
+            killed.events(host, settled: ending.receipt), message, through: host.shard(for: execution.job.key))
+        let event = JobEvent.message(
+            isSuspect ? .setApart : .parked, of: execution.job.key,
+            .init(
+                attempt: execution.machine.attempt.value, queue: queue,
+                notBefore: isSuspect ? nil : execution.parked.notBefore), host)
+        if let event { host.shard(for: execution.job.key).publish(event) }
     }
 }
 

@@ -11,6 +11,8 @@ enum JobLogLine {
         var isMoving: Bool
         var timings: JobTimings
         var bytes: Int
+        /// `nil` where nothing has a price.
+        var cost: Money?
         var replyWasUnroutable: Bool
     }
 
@@ -22,6 +24,10 @@ enum JobLogLine {
             LogKey.model: "\(summary.job.route.upstreamModel)", LogKey.gateway: "\(summary.job.route.gateway)",
             LogKey.answerBytes: "\(summary.bytes)",
         ]
+        if let fallback = summary.job.fallback {
+            metadata[LogKey.fallbackFrom] = "\(fallback.from)"
+            metadata[LogKey.fallbackReason] = "\(fallback.cause.rawValue)"
+        }
         let timings = summary.timings
         if timings.ended > timings.received {
             metadata[LogKey.totalMilliseconds] = "\((timings.ended - timings.received) / 1_000_000)"
@@ -29,6 +35,7 @@ enum JobLogLine {
         if timings.firstOutput > timings.asked, timings.asked > 0 {
             metadata[LogKey.firstTokenMilliseconds] = "\((timings.firstOutput - timings.asked) / 1_000_000)"
         }
+        if let cost = summary.cost { metadata[LogKey.cost] = "\(cost.decimal)" }
         if summary.replyWasUnroutable {
             metadata[LogKey.replyQueue] = "missing: \(summary.job.replyTo ?? "")"
         }
@@ -51,10 +58,13 @@ package enum LogKey {
     package static let tries = "tries"
     package static let model = "gateway.model"
     package static let gateway = "gateway.name"
+    package static let fallbackFrom = "fallback.from"
+    package static let fallbackReason = "fallback.reason"
     package static let queue = "amqp.queue"
     package static let answerBytes = "answer.bytes"
     package static let totalMilliseconds = "total.ms"
     package static let firstTokenMilliseconds = "first_token.ms"
+    package static let cost = "cost.usd"
     package static let errorCode = "error.code"
     package static let errorStage = "error.stage"
     package static let errorField = "error.field"
@@ -62,4 +72,5 @@ package enum LogKey {
     package static let replyQueue = "reply.queue"
     package static let waitMilliseconds = "wait.ms"
     package static let webhook = "webhook.id"
+    package static let endpoint = "webhook.endpoint"
 }

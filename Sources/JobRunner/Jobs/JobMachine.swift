@@ -16,8 +16,8 @@ struct JobMachine: Sendable {
         case ask(restarts: Bool)
         /// Ask again after this wait (`retryDue`); the place is kept.
         case wait(Duration)
-        /// The gateway wants fewer requests: give the place back and wait in the line (`begin`).
-        case yield(retryAfter: Duration?)
+        /// Its models' gates are shut: give the place back and wait in the line (`begin`).
+        case yield
         /// Make the terminal and what goes with it, publish, and say `receiptsConfirmed` when all is confirmed.
         case complete(Outcome)
         /// Close the gateway's stream first, then complete.
@@ -33,11 +33,19 @@ struct JobMachine: Sendable {
         /// Drop all of it without a word: the job is another worker's now.
         case abandon
         case nothing
+
+        /// The attempt that has ended is not the job's last.
+        var goesOn: Bool {
+            switch self {
+            case .wait, .yield, .park, .handBack: true
+            case .ask, .complete, .cutAndComplete, .cut, .acknowledge, .abandon, .nothing: false
+            }
+        }
     }
 
     enum Outcome: Sendable, Equatable {
         case completed
-        case failed(JobFailure)
+        indirect case failed(JobFailure)
     }
 
     /// What earlier deliveries of a job have used up, told by a worker that had parked it.
@@ -83,6 +91,20 @@ struct JobMachine: Sendable {
         return ask()
     }
 
+    /// The model that was asked could not answer, and the next one of the job is asked at once.
+    mutating func fellBack() -> Action {
+        guard phase == .connecting else { return .nothing }
+        return ask()
+    }
+
+    /// It would ask (again), but no gate of its models is open.
+    mutating func foundNoGate() -> Action {
+        guard phase == .connecting || phase == .backingOff else { return .nothing }
+        if isDraining { return giveBack() }
+        phase = .waiting
+        return .yield
+    }
+
     private mutating func ask() -> Action {
         phase = .connecting
         spent.tries += 1
@@ -123,7 +145,7 @@ struct JobMachine: Sendable {
             guard age + (failure.retryAfter ?? .zero) <= policy.longestWait else { return finish(.failed(failure)) }
             if isDraining { return giveBack() }
             phase = .waiting
-            return .yield(retryAfter: failure.retryAfter)
+            return .yield
         }
         guard let wait = nextWait(failure, chance: chance) else { return finish(.failed(failure)) }
         if isDraining { return giveBack() }

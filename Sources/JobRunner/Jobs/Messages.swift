@@ -36,11 +36,13 @@ enum Messages {
     }
 
     static func event(
-        exchange: String, routingKey: String, messageID: String, user: String, body: [UInt8],
+        exchange: String, routingKey: String, messageID: String, type: String, headers: FieldTable = [:], user: String,
+        body: [UInt8],
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
         let properties = MessageProperties(
-            contentType: "application/json", isPersistent: true, messageID: messageID, type: "usage", userID: user)
+            contentType: "application/json", headers: headers, isPersistent: true, messageID: messageID, type: type,
+            userID: user)
         return DurableMessage(
             template: try PublishTemplate(exchange: exchange, routingKey: routingKey, properties: properties),
             body: body, routing: .ignored, settled: settled)
@@ -70,7 +72,7 @@ enum Messages {
     /// The dead letter of a delivery: body untouched, the reason in headers.
     static func dead(
         _ delivery: Delivery, customer: String?, failure: JobFailure, tries: Int, host: JobHost,
-        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+        adding: FieldTable = [:], settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
         var notes: FieldTable = [
             Republication.Header.reason: .string("\(failure.code): \(failure.message)"),
@@ -79,6 +81,7 @@ enum Messages {
             Republication.Header.deadAt: .string(host.wallClock().rfc3339),
             Republication.Header.originQueue: .string(delivery.queue),
         ]
+        for (key, value) in adding { notes[key] = value }
         if let field = failure.param { notes[Republication.Header.reasonField] = .string(field) }
         return try republished(
             delivery, to: host.names.dead, customer: customer, host: host, adding: notes, settled: settled)

@@ -7,6 +7,8 @@ struct ParkedState: Sendable, Equatable {
     var spent = JobMachine.Spent()
     /// Output chunks of attempts that were thrown away.
     var tokensWasted = 0
+    /// What attempts of earlier lives cost.
+    var costBefore = Money.zero
     /// When a worker saw the job first; milliseconds since 1970.
     var firstReceived: Int64 = 0
     /// Milliseconds since 1970 before which it shall not be tried again; 0: at once.
@@ -29,6 +31,7 @@ struct ParkedState: Sendable, Equatable {
         spent = JobMachine.Spent(
             tries: count(Republication.Header.tries), failures: count(Republication.Header.failedTries))
         tokensWasted = count(Republication.Header.tokensWasted)
+        costBefore = Money(billionths: max(0, headers.integer(Republication.Header.costBefore) ?? 0))
         notBefore = headers.integer(Republication.Header.notBefore) ?? 0
         waitLeft = headers.integer(Republication.Header.waitLeft)
         firstReceived = min(now, headers.integer(Republication.Header.firstReceived) ?? now)
@@ -47,6 +50,7 @@ struct ParkedState: Sendable, Equatable {
         if spent.tries > 0 { headers[Republication.Header.tries] = .int(Int64(spent.tries)) }
         if spent.failures > 0 { headers[Republication.Header.failedTries] = .int(Int64(spent.failures)) }
         if tokensWasted > 0 { headers[Republication.Header.tokensWasted] = .int(Int64(tokensWasted)) }
+        if costBefore > .zero { headers[Republication.Header.costBefore] = .int(costBefore.billionths) }
         if notBefore > 0 { headers[Republication.Header.notBefore] = .int(notBefore) }
         if let waitLeft { headers[Republication.Header.waitLeft] = .int(waitLeft) }
         if let origin { headers[Republication.Header.originQueue] = .string(origin) }

@@ -16,6 +16,8 @@ enum Republication {
         /// Those of them that count against the retries.
         static let failedTries = "x-failed-tries"
         static let tokensWasted = "x-tokens-wasted"
+        /// What attempts of earlier lives cost, in billionths of a USD.
+        static let costBefore = "x-cost-before"
         /// When a worker saw the job first; milliseconds since 1970.
         static let firstReceived = "x-first-received"
         static let deadAt = "x-dead-at"
@@ -29,7 +31,8 @@ enum Republication {
 
         /// What only workers write. From anybody else it is dropped, and it is written anew at every republication.
         static let workers: Set<String> = [
-            count, verifiedCustomer, reason, reasonField, stage, tries, failedTries, tokensWasted, firstReceived,
+            count, verifiedCustomer, reason, reasonField, stage, tries, failedTries, tokensWasted, costBefore,
+            firstReceived,
             deadAt, originQueue, notBefore, waitLeft, controlOffset,
         ]
     }
@@ -96,7 +99,8 @@ enum Republication {
 
     /// Headers that a job needs in its next life.
     static let contractHeaders: Set<String> = [
-        "x-customer", "x-profile", "x-webhook-url", "x-deadline", "traceparent", Header.count, Header.verifiedCustomer,
+        "x-customer", "x-profile", "x-webhook-url", "x-deadline", "traceparent", "tracestate", Header.count,
+        Header.verifiedCustomer,
     ]
 
     private static func isBrokers(_ key: String) -> Bool {

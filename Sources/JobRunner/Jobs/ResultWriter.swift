@@ -8,48 +8,29 @@ struct ResultWriter {
     let timings: JobTimings
     /// Output chunks of tries that were thrown away.
     let tokensWasted: Int
+    /// What the attempt cost whose text is told.
+    let shown: Charge
+    /// What every attempt cost, and what those of earlier lives did.
+    let charges: [Charge]
+    let costBefore: Money
     /// What costs time to tell of an answer, found out once for all bodies.
-    let usage: Usage
     let contentSHA256: String
     let model: String
 
     init(
-        job: Job, attempt: AttemptNumber, tries: Int, timings: JobTimings, tokensWasted: Int,
-        _ log: borrowing AnswerLog
+        job: Job, attempt: AttemptNumber, tries: Int, timings: JobTimings, tokensWasted: Int, shown: Charge,
+        charges: [Charge], costBefore: Money = .zero, _ log: borrowing AnswerLog
     ) {
         self.job = job
         self.attempt = attempt
         self.tries = tries
         self.timings = timings
         self.tokensWasted = tokensWasted
-        usage = Usage(log, requestBytes: job.request.count)
+        self.shown = shown
+        self.charges = charges
+        self.costBefore = costBefore
         contentSHA256 = log.contentSHA256()
-        model = log.modelName ?? job.route.upstreamModel
-    }
-
-    struct Usage: Equatable {
-        var promptTokens: Int
-        var completionTokens: Int
-        var isEstimated: Bool
-
-        /// The provider's where it sent one; else estimated.
-        init(_ log: borrowing AnswerLog, requestBytes: Int) {
-            if !log.usage.isEmpty, let usage = try? JSONValue(parsing: log.usage),
-                let prompt = usage["prompt_tokens"]?.integerValue,
-                let completion = usage["completion_tokens"]?.integerValue,
-                (0...Self.most).contains(prompt), (0...Self.most).contains(completion)
-            {
-                (promptTokens, completionTokens, isEstimated) = (prompt, completion, false)
-            } else if log.outputChunks == 0 {
-                // Nothing came, so nothing was sold that we know of.
-                (promptTokens, completionTokens, isEstimated) = (0, 0, true)
-            } else {
-                // About four bytes of English a token (OpenAI's rule of thumb); a gateway sends about one token a chunk.
-                (promptTokens, completionTokens, isEstimated) = ((requestBytes + 3) / 4, log.outputChunks, true)
-            }
-        }
-
-        private static let most = 1 << 40
+        model = log.modelName ?? shown.model
     }
 
     /// The body of a `chat.completion`.
@@ -80,21 +61,6 @@ struct ResultWriter {
         } else {
             output.append(contentsOf: "null".utf8)
         }
-        output.append(contentsOf: ",\"job\":".utf8)
-        appendJob(to: &output)
-        output.append(0x7D)
-        return output
-    }
-
-    /// The body of the usage event: what billing needs, without the text.
-    func usageEvent(_ outcome: String, _ log: borrowing AnswerLog, time: Timestamp) -> [UInt8] {
-        var output: [UInt8] = []
-        output.append(contentsOf: "{\"type\":\"usage\",\"timestamp\":\"\(time.rfc3339)\",\"outcome\":".utf8)
-        JSONText.appendQuoted(outcome.utf8, to: &output)
-        output.append(contentsOf: ",\"gateway\":".utf8)
-        JSONText.appendQuoted(job.route.gateway.utf8, to: &output)
-        output.append(contentsOf: ",\"usage\":".utf8)
-        appendUsage(log, to: &output)
         output.append(contentsOf: ",\"job\":".utf8)
         appendJob(to: &output)
         output.append(0x7D)
@@ -133,16 +99,30 @@ struct ResultWriter {
         }
     }
 
-    private func appendUsage(_ log: borrowing AnswerLog, to output: inout [UInt8]) {
+    func appendUsage(_ log: borrowing AnswerLog, to output: inout [UInt8]) {
+        let usage = shown.usage
         guard usage.isEstimated else { return output.append(contentsOf: log.usage) }
-        let total = usage.promptTokens + usage.completionTokens
         output.append(
             contentsOf:
-                "{\"prompt_tokens\":\(usage.promptTokens),\"completion_tokens\":\(usage.completionTokens),\"total_tokens\":\(total)}"
+                "{\"prompt_tokens\":\(usage.promptTokens),\"completion_tokens\":\(usage.completionTokens),\"total_tokens\":\(usage.totalTokens)}"
                 .utf8)
     }
 
     private func appendJob(to output: inout [UInt8]) {
+        appendJob(attempt: attempt.value, to: &output)
+        output.append(contentsOf: ",\"total_cost\":".utf8)
+        let total = charges.total
+        Self.appendCost(total ?? (costBefore > .zero ? .zero : nil), plus: costBefore, to: &output)
+        output.append(contentsOf: ",\"charges\":[".utf8)
+        for (index, charge) in charges.enumerated() {
+            if index > 0 { output.append(0x2C) }
+            Self.append(charge, to: &output)
+        }
+        output.append(contentsOf: "]}".utf8)
+    }
+
+    /// What is told of a job, open for more members.
+    func appendJob(attempt: Int64, to output: inout [UInt8]) {
         output.append(contentsOf: "{\"id\":".utf8)
         JSONText.appendQuoted(job.id.utf8, to: &output)
         output.append(contentsOf: ",\"customer\":".utf8)
@@ -151,26 +131,40 @@ struct ResultWriter {
             output.append(contentsOf: ",\"metadata\":".utf8)
             output.append(contentsOf: metadata)
         }
-        output.append(contentsOf: ",\"attempt\":\(attempt.value),\"attempts\":\(tries),\"model\":".utf8)
+        output.append(contentsOf: ",\"attempt\":\(attempt),\"attempts\":\(tries),\"model\":".utf8)
         JSONText.appendQuoted(model.utf8, to: &output)
+        if let fallback = job.fallback {
+            output.append(contentsOf: ",\"fallback\":{\"from\":".utf8)
+            JSONText.appendQuoted(fallback.from.utf8, to: &output)
+            output.append(contentsOf: ",\"reason\":\"\(fallback.cause.rawValue)\"}".utf8)
+        }
         output.append(contentsOf: ",\"content_sha256\":\"\(contentSHA256)\",\"timings\":".utf8)
         timings.append(to: &output)
         output.append(contentsOf: ",\"cost\":".utf8)
-        if let price = job.route.price {
-            let amount = price.cost(promptTokens: usage.promptTokens, completionTokens: usage.completionTokens)
-            output.append(contentsOf: "{\"amount\":\(Self.decimal(amount)),\"currency\":\"USD\"}".utf8)
-        } else {
-            output.append(contentsOf: "null".utf8)
-        }
+        Self.appendCost(shown.cost, to: &output)
         output.append(contentsOf: ",\"tokens_wasted\":\(tokensWasted)".utf8)
-        output.append(contentsOf: ",\"usage_source\":\"\(usage.isEstimated ? "estimated" : "provider")\"}".utf8)
+        output.append(contentsOf: ",\"usage_source\":\"\(Self.source(shown.usage))\"".utf8)
     }
 
-    /// An amount with nine decimals and no exponent: a thousandth of a token's price of the cheapest model.
-    private static func decimal(_ amount: Double) -> String {
-        guard amount.isFinite, amount >= 0, amount < 1e9 else { return "0" }
-        let units = UInt64((amount * 1e9).rounded())
-        let fraction = String(units % 1_000_000_000)
-        return "\(units / 1_000_000_000)." + String(repeating: "0", count: 9 - fraction.count) + fraction
+    private static func append(_ charge: Charge, to output: inout [UInt8]) {
+        let usage = charge.usage
+        output.append(
+            contentsOf: "{\"attempt\":\(charge.attempt),\"outcome\":\"\(charge.outcome.rawValue)\",\"gateway\":".utf8)
+        JSONText.appendQuoted(charge.gateway.utf8, to: &output)
+        output.append(contentsOf: ",\"model\":".utf8)
+        JSONText.appendQuoted(charge.model.utf8, to: &output)
+        output.append(
+            contentsOf:
+                ",\"prompt_tokens\":\(usage.promptTokens),\"completion_tokens\":\(usage.completionTokens),\"usage_source\":\"\(source(usage))\",\"cost\":"
+                .utf8)
+        appendCost(charge.cost, to: &output)
+        output.append(0x7D)
+    }
+
+    private static func source(_ usage: TokenUsage) -> String { usage.isEstimated ? "estimated" : "provider" }
+
+    private static func appendCost(_ cost: Money?, plus more: Money = .zero, to output: inout [UInt8]) {
+        guard let cost else { return output.append(contentsOf: "null".utf8) }
+        output.append(contentsOf: "{\"amount\":\((cost + more).decimal),\"currency\":\"USD\"}".utf8)
     }
 }

@@ -35,6 +35,8 @@ final class AnswerStream: Sendable {
         var pause: Bool
         /// Raw bytes of the answer so far.
         var count: Int
+        /// Chunks with output so far: about its tokens.
+        var outputChunks = 0
     }
 
     /// The end of the answer, as its event loop has prepared it for one attempt.
@@ -133,15 +135,15 @@ final class AnswerStream: Sendable {
     func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) -> Appended {
         state.withLock { state in
             state.log.append(chunk, in: message)
-            let count = state.log.count
+            let (count, outputChunks) = (state.log.count, state.log.outputChunks)
             guard state.wire != nil, !state.isClosed else {
-                return Appended(enqueue: false, pause: false, count: count)
+                return Appended(enqueue: false, pause: false, count: count, outputChunks: outputChunks)
             }
             let pauses = !state.isPaused && state.log.pendingCount > highWater
             if pauses { state.isPaused = true }
             let enqueues = !state.isQueued && state.log.hasPending
             if enqueues { state.isQueued = true }
-            return Appended(enqueue: enqueues, pause: pauses, count: count)
+            return Appended(enqueue: enqueues, pause: pauses, count: count, outputChunks: outputChunks)
         }
     }
 

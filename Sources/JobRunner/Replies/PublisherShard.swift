@@ -8,19 +8,29 @@ internal import Synchronization
 final class PublisherShard: Sendable {
     private let feed: ShardFeed
     private let connection: PublisherConnection
+    private let window: Int
     /// Made once: no token allocates one.
     private let publishNow: @Sendable () -> Void
 
     /// - Parameter window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
     ///   broker's own queues grow.
     init(
-        configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, lease: DeliveryLease, role: String,
-        logger: Logger
+        configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, lease: DeliveryLease,
+        metrics: JobMetrics, role: String, logger: Logger
     ) {
-        feed = ShardFeed(observer: observer, lease: lease)
+        self.window = window
+        feed = ShardFeed(observer: observer, lease: lease, metrics: metrics)
         connection = PublisherConnection(
             configuration: configuration, window: window, driver: feed, logger: logger, role: role)
         publishNow = { [connection] in connection.publish() }
+    }
+
+    /// As of its last turn.
+    var reading: JobRunner.Snapshot.Publisher {
+        JobRunner.Snapshot.Publisher(
+            published: feed.state.published.load(ordering: .relaxed), window: window,
+            free: min(window, feed.state.capacity.load(ordering: .relaxed)),
+            ready: feed.state.ready.load(ordering: .relaxed))
     }
 
     func start() throws(AMQPError) { try connection.start() }

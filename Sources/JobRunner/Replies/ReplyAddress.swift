@@ -8,7 +8,7 @@ struct ReplyAddress: Sendable {
     var job: String
     var customer: String
     var correlationID: String?
-    var traceparent: String?
+    var trace: TraceContext?
     /// The broker tells whether a queue took a message. Not asked of direct reply-to, where the answer means nothing.
     var tellsUnroutable: Bool
 
@@ -28,7 +28,7 @@ struct ReplyAddress: Sendable {
         var headers: FieldTable = [
             "x-job": .string(job), "x-customer": .string(customer), "x-run": .string(run),
         ]
-        if let traceparent { headers["traceparent"] = .string(traceparent) }
+        if let trace { headers.add(trace) }
         let isTerminal = kind == .completion || kind == .error
         let template = try? PublishTemplate(
             exchange: exchange, routingKey: routingKey,
@@ -48,17 +48,25 @@ extension ReplyAddress {
         guard let queue = job.replyTo else { return nil }
         self.init(
             queue: queue, job: job.id, customer: job.customer, correlationID: job.correlationID,
-            traceparent: job.traceparent, plan: plan)
+            trace: job.trace, plan: plan)
     }
 
     init(
-        queue: String, job: String, customer: String, correlationID: String?, traceparent: String? = nil,
+        queue: String, job: String, customer: String, correlationID: String?, trace: TraceContext? = nil,
         plan: TopologyPlan
     ) {
         let isDirect = queue.hasPrefix(ReplyRules.directReplyToPrefix)
         let exchange = isDirect ? nil : plan.replyExchange
         self.init(
             exchange: exchange ?? "", routingKey: exchange == nil ? queue : customer, job: job, customer: customer,
-            correlationID: correlationID, traceparent: traceparent, tellsUnroutable: !isDirect)
+            correlationID: correlationID, trace: trace, tellsUnroutable: !isDirect)
+    }
+}
+
+extension FieldTable {
+    /// The headers of W3C Trace Context.
+    mutating func add(_ trace: TraceContext) {
+        self["traceparent"] = .string(trace.traceparent)
+        if !trace.tracestate.isEmpty { self["tracestate"] = .string(trace.tracestate) }
     }
 }

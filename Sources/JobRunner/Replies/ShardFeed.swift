@@ -19,7 +19,9 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         var ending: [(stream: AnswerStream, after: UInt64)] = []
         /// Messages whose turn comes.
         var messages = FIFO<DurableMessage>()
-        var unconfirmed: [UInt64: DurableMessage] = [:]
+        /// With the time of their sending, in nanoseconds of the monotonic clock.
+        var unconfirmed: [UInt64: (message: DurableMessage, sentAt: UInt64)] = [:]
+        var published = 0
         var unroutable: Set<UInt64> = []
         var nextToken: UInt64 = ShardFeed.messageBit
         /// The body of the message at hand; keeps its capacity.
@@ -49,8 +51,19 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     private let observer: any ShardObserver
     private let lease: DeliveryLease
 
-    init(observer: any ShardObserver, lease: DeliveryLease) {
+    /// As of the last turn, for metrics. Any thread may read.
+    let state = State()
+    private let metrics: JobMetrics
+
+    final class State: Sendable {
+        let published = Atomic<Int>(0)
+        let capacity = Atomic<Int>(0)
+        let ready = Atomic<Int>(0)
+    }
+
+    init(observer: any ShardObserver, lease: DeliveryLease, metrics: JobMetrics) {
         self.observer = observer
+        self.metrics = metrics
         self.lease = lease
     }
 
@@ -81,6 +94,9 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             sendEnded(channel)
             sendChunks(channel)
         } while channel.capacity > 0 && hasMore
+        state.published.store(sending.published, ordering: .relaxed)
+        state.capacity.store(channel.capacity, ordering: .relaxed)
+        state.ready.store(sending.ready.count, ordering: .relaxed)
         if sending.scratch.capacity > Self.scratchKept { sending.scratch = [] }
     }
 
@@ -88,7 +104,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     var awaitsConfirms: Bool { !sending.unconfirmed.isEmpty || !sending.ending.isEmpty }
 
     func publisherConfirmed(_ token: UInt64) {
-        guard let message = sending.unconfirmed.removeValue(forKey: token) else { return }
+        guard let (message, sentAt) = sending.unconfirmed.removeValue(forKey: token) else { return }
+        metrics.confirm.record(nanoseconds: JobTimings.now() &- sentAt)
         sending.ends.removeValue(forKey: ObjectIdentifier(message))?.isKept = true
         let isUnroutable = sending.unroutable.remove(token) != nil
         if isUnroutable, message.routing == .required { return sendLater(message) }
@@ -100,7 +117,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             // Its answer is said again, but not at once: a queue that is full refuses what comes next as well.
             sending.refusedStreams.insert(token)
             planRetry()
-        } else if let message = sending.unconfirmed.removeValue(forKey: token) {
+        } else if let message = sending.unconfirmed.removeValue(forKey: token)?.message {
             sending.unroutable.remove(token)
             if let end = sending.ends[ObjectIdentifier(message)] { end.inFlight -= 1 }
             let refusals = message.refusals.wrappingAdd(1, ordering: .relaxed).newValue
@@ -145,7 +162,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     func publisherBlocked(_ isBlocked: Bool, reason: String) { observer.shardBlocked(isBlocked, reason: reason) }
 
     func publisherLost(error: AMQPError, unconfirmed: [UInt64]) {
-        let again = unconfirmed.compactMap { sending.unconfirmed[$0] }
+        let again = unconfirmed.compactMap { sending.unconfirmed[$0]?.message }
         for end in sending.ends.values { end.inFlight = 0 }
         sending.messages.prepend(contentsOf: again)
         sending.unconfirmed = [:]
@@ -226,7 +243,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             guard mayGo(message) else { continue }
             let token = sending.nextToken
             sending.nextToken = token &+ 1 | Self.messageBit
-            sending.unconfirmed[token] = message
+            sending.unconfirmed[token] = (message, JobTimings.now())
+            sending.published += 1
             _ = message.body.withUnsafeBytes { body in
                 channel.publish(
                     message.template, body: body, token: token, notify: true,
@@ -259,7 +277,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     private func publish(
         _ template: PublishTemplate, _ stream: AnswerStream, _ channel: borrowing PublishChannel
     ) -> UInt64 {
-        sending.scratch.withUnsafeBytes { body in
+        sending.published += 1
+        return sending.scratch.withUnsafeBytes { body in
             channel.publish(template, body: body, token: stream.identifier, notify: false)
         }
     }

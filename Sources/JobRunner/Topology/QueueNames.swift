@@ -1,3 +1,5 @@
+internal import Webhooks
+
 /// The names on the broker: all share one prefix, so that two deployments fit on one virtual host.
 public struct QueueNames: Sendable, Equatable {
     public var prefix: String
@@ -15,10 +17,19 @@ public struct QueueNames: Sendable, Equatable {
     public var suspect: String { "\(prefix).jobs.suspect" }
     public var failed: String { "\(prefix).jobs.failed" }
     public var webhooks: String { "\(prefix).webhooks" }
+    /// Webhooks whose order counts: one worker at a time consumes it.
+    public var orderedWebhooks: String { "\(prefix).webhooks.ordered" }
     public var dead: String { "\(prefix).dead" }
     public var control: String { "\(prefix).control" }
     public var journal: String { "\(prefix).journal" }
+    /// The events of webhook endpoints once more, by themselves: what is read whole at each start must be short.
+    public var endpoints: String { "\(prefix).endpoints" }
+
+    func webhookQueue(_ ordering: WebhookOptions.Ordering) -> String {
+        ordering == .none ? webhooks : orderedWebhooks
+    }
 
     public func jobRetry(milliseconds: Int64) -> String { "\(jobs).retry.\(milliseconds)" }
     public func webhookRetry(milliseconds: Int64) -> String { "\(webhooks).retry.\(milliseconds)" }
+    public func orderedRetry(milliseconds: Int64) -> String { "\(orderedWebhooks).retry.\(milliseconds)" }
 }

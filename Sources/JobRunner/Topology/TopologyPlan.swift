@@ -20,7 +20,7 @@ public struct TopologyPlan: Sendable, Equatable {
         names: QueueNames = QueueNames(), deliveryLimit: Int = 50, suspectDeliveryLimit: Int = 3,
         jobRetryTiers: [Int64] = [1_000, 5_000, 30_000, 300_000, 1_800_000, 7_200_000],
         webhookRetryTiers: [Int64] = [5_000, 30_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000],
-        controlMaximumAge: String = "7D", journalMaximumAge: String = "31D", replyExchange: String? = nil
+        controlMaximumAge: String = "7D", journalMaximumAge: String = "32D", replyExchange: String? = nil
     ) {
         self.names = names
         self.deliveryLimit = deliveryLimit
@@ -30,6 +30,16 @@ public struct TopologyPlan: Sendable, Equatable {
         self.controlMaximumAge = controlMaximumAge
         self.journalMaximumAge = journalMaximumAge
         self.replyExchange = replyExchange
+    }
+
+    /// `nil` where it is not written in seconds or days.
+    var journalAge: Duration? {
+        guard let number = Int64(journalMaximumAge.dropLast()) else { return nil }
+        switch journalMaximumAge.last {
+        case "s": return .seconds(number)
+        case "D": return .seconds(number.multipliedReportingOverflow(by: 86_400).partialValue)
+        default: return nil
+        }
     }
 
     public var topology: Topology {
@@ -47,16 +57,20 @@ public struct TopologyPlan: Sendable, Equatable {
             .init(name: names.suspect, arguments: jobQueue(limit: suspectDeliveryLimit)),
             .init(name: names.failed, arguments: Self.quorum),
             .init(name: names.webhooks, arguments: Self.quorum),
+            .init(name: names.orderedWebhooks, arguments: Self.singleConsumer),
             .init(name: names.dead, arguments: Self.quorum),
             .init(name: names.control, arguments: Self.stream(maximumAge: controlMaximumAge)),
             .init(name: names.journal, arguments: Self.stream(maximumAge: journalMaximumAge)),
+            .init(name: names.endpoints, arguments: Self.stream(maximumAge: journalMaximumAge)),
         ]
         topology.bindings += [
             .init(queue: names.failed, exchange: names.back, routingKey: names.failed),
             .init(queue: names.jobs, exchange: names.back, routingKey: names.jobs),
             .init(queue: names.webhooks, exchange: names.back, routingKey: names.webhooks),
+            .init(queue: names.orderedWebhooks, exchange: names.back, routingKey: names.orderedWebhooks),
             .init(queue: names.control, exchange: names.intake, routingKey: "cancel"),
             .init(queue: names.journal, exchange: names.events, routingKey: "#"),
+            .init(queue: names.endpoints, exchange: names.events, routingKey: "endpoint.#"),
         ]
         topology.queues += jobRetryTiers.map {
             .init(name: names.jobRetry(milliseconds: $0), arguments: waiting($0, backTo: names.jobs))
@@ -64,10 +78,19 @@ public struct TopologyPlan: Sendable, Equatable {
         topology.queues += webhookRetryTiers.map {
             .init(name: names.webhookRetry(milliseconds: $0), arguments: waiting($0, backTo: names.webhooks))
         }
+        topology.queues += webhookRetryTiers.map {
+            .init(
+                name: names.orderedRetry(milliseconds: $0), arguments: waiting($0, backTo: names.orderedWebhooks))
+        }
         return topology
     }
 
     private static let quorum: FieldTable = ["x-queue-type": .string("quorum")]
+
+    /// The broker gives all of it to one consumer, and to the next one when that is gone.
+    private static let singleConsumer: FieldTable = [
+        "x-queue-type": .string("quorum"), "x-single-active-consumer": .bool(true),
+    ]
 
     /// At-least-once dead-lettering needs `reject-publish`; with `drop-head` the broker silently falls back
     /// (RabbitMQ, "Quorum Queues: Dead Lettering").

@@ -7,27 +7,63 @@ internal import Webhooks
 /// Delivers the tasks of the webhook queue: one try each, then the queue's TTL tiers hold what must be tried again.
 /// Takes deliveries on the consumer's thread; tries run as tasks, away from the event loops of the token path.
 final class WebhookRunner: Sendable {
-    private let host: JobHost
+    let host: JobHost
     private let deliverer: WebhookDeliverer
-    private let tiers: RetryTiers
-    private let logger: Logger
-    private let work = PendingWork()
+    let endpoints: EndpointDesk
+    private let endpointEvents: StreamFollower
+    let order = OrderedWebhooks()
+    /// What came before those were read: nobody knows yet which endpoints are off.
+    private let held = Mutex<[Delivery]?>([])
+    let tiers: RetryTiers
+    let logger: Logger
+    let work = PendingWork()
     private let deliveredCount = Atomic<Int>(0)
     private let isDraining = Atomic<Bool>(false)
 
-    init(host: JobHost, logger: Logger) throws {
+    init(host: JobHost, endpointEvents: StreamFollower, logger: Logger) throws {
         self.host = host
+        self.endpointEvents = endpointEvents
+        endpoints = EndpointDesk(
+            configuration: host.configuration, logger: logger, publish: { host.shards[0].publish($0) })
         self.logger = logger
         let sender = try WebhookSender(configuration: host.configuration.webhooks, logger: logger)
         deliverer = WebhookDeliverer(sender: sender, logger: logger)
         tiers = RetryTiers(host.configuration.plan.webhookRetryTiers.map { .milliseconds($0) })
+        endpointEvents.attach(endpoints)
+    }
+
+    /// Deliveries of this connection are held back until the events of endpoints are read.
+    func opened() {
+        held.withLock { $0 = [] }
+        endpointEvents.whenCurrent { [self] in
+            let deliveries = held.withLock { held in
+                defer { held = nil }
+                return held ?? []
+            }
+            for delivery in deliveries { begin(delivery) }
+        }
+    }
+
+    func lost() {
+        held.withLock { $0 = [] }
+        order.forget()
     }
 
     var delivered: Int { deliveredCount.load(ordering: .relaxed) }
     var pending: Int { work.count }
+    /// Endpoints that are turned off, and those whose breaker is open in some worker.
+    var endpointStates: [EndpointLedger.State] { endpoints.states }
 
     /// A task from the queue. Not acked, it comes again; so while the worker drains it is left alone.
     func take(_ delivery: Delivery) {
+        let isHeld = held.withLock { held in
+            held?.append(delivery)
+            return held != nil
+        }
+        if !isHeld { begin(delivery) }
+    }
+
+    private func begin(_ delivery: Delivery) {
         guard !isDraining.load(ordering: .relaxed) else { return }
         guard isOwn(delivery) else {
             return bury(delivery, reason: "foreign_task", detail: "only workers may publish webhook tasks")
@@ -38,14 +74,44 @@ final class WebhookRunner: Sendable {
         } catch {
             return bury(delivery, reason: "malformed_task", detail: "\(error)")
         }
+        guard !endpoints.isDisabled(EndpointID(task.target)) else { return giveUp(delivery, task, .endpointDisabled) }
         let rest = task.remaining(now: host.wallClock().milliseconds)
         if tiers.tier(forRemaining: rest) != nil { return move(delivery, task, waiting: rest) }
+        guard delivery.queue == host.names.orderedWebhooks else { return post(delivery, task) }
+        let turn = order.arrive(.init(delivery: delivery, task: task), now: host.wallClock().milliseconds)
+        if let turn { follow([turn]) }
+    }
+
+    private func post(_ delivery: Delivery, _ task: WebhookTask) {
         work.enter()
         // A child of nobody: `work` counts it, and a stop waits for it.
         Task {
-            let result = await deliverer.submit(task)
+            var traced = task
+            let span = host.configuration.tracer.map {
+                WebhookSpan(
+                    $0, posting: task.id, ofJob: task.job, customer: task.customer, tries: task.tries, in: task.trace)
+            }
+            if let span { traced.trace = span.trace }
+            let result = await deliverer.submit(traced)
+            span?.ended(
+                status: result.outcome.status,
+                result.decision == .delivered ? nil : result.outcome.kind.name)
             finish(delivery, task, result)
             work.leave()
+        }
+    }
+
+    /// What becomes of a customer's next results.
+    func follow(_ actions: [OrderedWebhooks.Action]) {
+        for action in actions {
+            switch action {
+            case .go(let held):
+                guard !isDraining.load(ordering: .relaxed) else { continue }
+                post(held.delivery, held.task)
+            case .away(let held, let wait):
+                let task = held.task.postponed(.milliseconds(wait), now: host.wallClock().milliseconds)
+                move(held.delivery, task, waiting: .milliseconds(wait))
+            }
         }
     }
 
@@ -54,6 +120,9 @@ final class WebhookRunner: Sendable {
         isDraining.store(true, ordering: .relaxed)
         await work.finished(before: deadline)
     }
+
+    /// Tries that begin from now on go by this.
+    func reload(_ configuration: WebhookConfiguration) { deliverer.sender.update(configuration) }
 
     func shutdown() async { await deliverer.shutdown() }
 
@@ -68,65 +137,38 @@ final class WebhookRunner: Sendable {
     }
 
     private func finish(_ delivery: Delivery, _ task: WebhookTask, _ result: WebhookDeliverer.Result) {
+        if let state = result.breaker { endpoints.breaker(of: EndpointID(task.target), is: state) }
+        let now = host.wallClock()
+        if result.outcome.kind != .abandoned {
+            host.metrics.webhooksByOutcome.add(result.record.outcome)
+            host.metrics.webhook.record(Double(result.record.latencyMilliseconds) / 1_000)
+        }
         switch result.decision {
         case .delivered:
             Failpoint.webhookPosted.hit()
             deliveredCount.add(1, ordering: .relaxed)
             host.acknowledge(delivery.tag)
+            tell(.delivered, task, result.outcome.status, nil)
+            follow(order.done(task))
         case .retry(let wait):
-            let next = task.retrying(after: wait, now: host.wallClock().milliseconds)
-            move(delivery, next, waiting: wait)
-        case .dead(let reason):
-            bury(delivery, reason: reason.rawValue, detail: result.outcome.detail, tries: task.tries + 1)
-        case .handBack: break
-        }
-    }
-
-    /// Publishes the task to where it waits, then acks what it was.
-    private func move(_ delivery: Delivery, _ task: WebhookTask, waiting wait: Duration) {
-        guard let tier = tiers.tier(forRemaining: wait) else {
-            return publish(delivery, Result { try message(task, host.names.webhooks, delivery) })
-        }
-        let queue = host.names.webhookRetry(milliseconds: tier.milliseconds)
-        publish(delivery, Result { try message(task.waiting(wait, in: tier), queue, delivery) })
-    }
-
-    private func bury(_ delivery: Delivery, reason: String, detail: String, tries: Int = 0) {
-        let failure = JobFailure(
-            type: "webhook_error", code: reason, message: detail, isRetryable: false, stage: .completing)
-        logger.error(
-            "webhook dead-lettered",
-            metadata: [LogKey.webhook: "\(delivery.properties.messageID ?? "")", LogKey.errorCode: "\(reason)"])
-        publish(
-            delivery,
-            Result {
-                try Messages.dead(
-                    delivery, customer: nil, failure: failure, tries: tries, host: host, settled: receipt(delivery))
-            })
-    }
-
-    private func message(_ task: WebhookTask, _ queue: String, _ delivery: Delivery) throws -> DurableMessage {
-        try Messages.webhook(
-            task, queue: queue, user: host.user, generation: delivery.tag.generation, settled: receipt(delivery))
-    }
-
-    private func receipt(_ delivery: Delivery) -> @Sendable (DurableMessage.Settlement) -> Void {
-        { settlement in
-            if settlement != .void {
-                Failpoint.webhookMoved.hit()
-                self.host.acknowledge(delivery.tag)
-            }
-            self.work.leave()
-        }
-    }
-
-    private func publish(_ delivery: Delivery, _ message: Result<DurableMessage, any Error>) {
-        switch message {
-        case .success(let message):
+            tell(
+                .retrying, task, result.outcome.status, result.outcome.kind.name,
+                next: Timestamp(milliseconds: now.milliseconds + wait.milliseconds))
+            move(
+                delivery, task.retrying(after: wait, now: now.milliseconds, record: result.record), waiting: wait)
+            follow(order.left(task, for: wait, now: now.milliseconds))
+        case .postpone(let wait):
+            move(delivery, task.postponed(wait, now: now.milliseconds), waiting: wait)
+            follow(order.left(task, for: wait, now: now.milliseconds))
+        case .dead(.endpointGone):
+            // Known to all before the task is gone: else a crash would leave the endpoint on.
             work.enter()
-            host.shards[0].publish(message)
-        case .failure(let error):
-            logger.error("a webhook task cannot be published", metadata: [LogKey.error: "\(error)"])
+            endpoints.gone(EndpointID(task.target)) { [self] _ in
+                giveUp(delivery, task, .endpointGone, result)
+                work.leave()
+            }
+        case .dead(let reason): giveUp(delivery, task, reason, result)
+        case .handBack: break
         }
     }
 }

@@ -13,14 +13,39 @@ public struct AddressGuard: Sendable {
 
     /// Networks that the configuration allows although the list refuses them.
     public let allowed: [CIDRBlock]
+    /// The only networks that may be reached; empty: all. `allowed` is needed besides.
+    public let only: [CIDRBlock]
+    /// Networks that the configuration refuses besides; count before all else.
+    public let denied: [CIDRBlock]
 
-    public init(allowed: [CIDRBlock] = []) {
-        self.allowed = allowed
+    /// Why an address is refused.
+    public enum Refusal: Sendable, Equatable, CustomStringConvertible {
+        /// It is not of the public internet, and not of a network that is allowed all the same.
+        case special(CIDRBlock)
+        case denied(CIDRBlock)
+        case unlisted
+
+        public var description: String {
+            switch self {
+            case .special(let network): "\(network)"
+            case .denied(let network): "\(network), webhooks.deny_networks"
+            case .unlisted: "not in webhooks.only_networks"
+            }
+        }
     }
 
-    /// The network for whose sake `address` is refused; `nil` where it may be reached.
-    public func refusal(of address: IPAddress) -> CIDRBlock? {
-        guard let network = Self.refused.first(where: { $0.contains(address) }) else { return nil }
-        return self.allowed.contains { $0.contains(address) } ? nil : network
+    public init(allowed: [CIDRBlock] = [], only: [CIDRBlock] = [], denied: [CIDRBlock] = []) {
+        self.allowed = allowed
+        self.only = only
+        self.denied = denied
+    }
+
+    /// `nil` where it may be reached.
+    public func refusal(of address: IPAddress) -> Refusal? {
+        func first(_ networks: [CIDRBlock]) -> CIDRBlock? { networks.first { $0.contains(address) } }
+        if let network = first(self.denied) { return .denied(network) }
+        if !self.only.isEmpty, first(self.only) == nil { return .unlisted }
+        guard let network = first(Self.refused), first(self.allowed) == nil else { return nil }
+        return .special(network)
     }
 }

@@ -4,6 +4,8 @@ public enum WebhookDelivery {
         case delivered
         /// Try again, not before this time has passed.
         case retry(after: Duration)
+        /// Not tried: its endpoint has no room for it, or is not asked at present. Again, not before this time has passed.
+        case postpone(Duration)
         /// To the dead-letter queue.
         case dead(DeadReason)
         /// The worker stops: the task goes back as it is.
@@ -15,6 +17,10 @@ public enum WebhookDelivery {
         /// 410: the receiver wants nothing more from this endpoint.
         case endpointGone = "endpoint_gone"
         case triesExhausted = "tries_exhausted"
+        /// It waited longer than `max_age`, perhaps before a breaker that never closed.
+        case tooOld = "too_old"
+        /// An operator, or an earlier 410, has turned the endpoint off.
+        case endpointDisabled = "endpoint_disabled"
     }
 
     /// What `Retry-After` may ask for at most.
@@ -22,9 +28,11 @@ public enum WebhookDelivery {
 
     /// - Parameters:
     ///   - task: as it was before the try.
+    ///   - now: milliseconds since 1970.
     ///   - random: 0 to 1, for the jitter.
     public static func decide(
-        outcome: WebhookOutcome, task: WebhookTask, configuration: WebhookConfiguration, random: Double
+        outcome: WebhookOutcome, task: WebhookTask, configuration: WebhookConfiguration, now: Int64,
+        random: Double
     ) -> Decision {
         switch outcome.kind {
         case .delivered: return .delivered
@@ -37,7 +45,21 @@ public enum WebhookDelivery {
         var wait = self.jittered(configuration.schedule[next], by: configuration.jitter, random: random)
         if self.asksToSlowDown(outcome.kind) { wait = max(wait, configuration.slowDownWait) }
         if let asked = outcome.retryAfter { wait = max(wait, min(asked, self.longestRetryAfter)) }
-        return .retry(after: wait)
+        return self.isTooOld(task, configuration, now: now) ? .dead(.tooOld) : .retry(after: wait)
+    }
+
+    /// What becomes of a task that its endpoint's lane did not take. The wait is varied, so that not all of them come back
+    /// at the same moment.
+    static func postpone(
+        _ task: WebhookTask, for wait: Duration, configuration: WebhookConfiguration, now: Int64, random: Double
+    ) -> Decision {
+        guard !self.isTooOld(task, configuration, now: now) else { return .dead(.tooOld) }
+        return .postpone(wait * (1 + configuration.jitter * min(max(random, 0), 1)))
+    }
+
+    private static func isTooOld(_ task: WebhookTask, _ configuration: WebhookConfiguration, now: Int64) -> Bool {
+        let (age, overflow) = now.subtractingReportingOverflow(task.createdAt)
+        return !overflow && .milliseconds(age) > configuration.maximumAge
     }
 
     /// Standard Webhooks: 429, 502 and 504 mean that the receiver is overloaded; so does no answer in time.

@@ -6,7 +6,9 @@ public enum WebhookError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Plain http to a host that the configuration does not list.
     case insecure(host: String)
     /// The URL names an address, and the address is refused.
-    case refusedAddress(IPAddress, network: CIDRBlock)
+    case refusedAddress(IPAddress, AddressGuard.Refusal)
+    /// `allow_hosts` or `deny_hosts`.
+    case refusedHost(String)
     /// Neither the endpoint nor the customer has a secret, and there is no default.
     case noSecret(customer: String)
 
@@ -16,7 +18,8 @@ public enum WebhookError: Error, Sendable, Equatable, CustomStringConvertible {
         case .invalidEndpointName: "the webhook is neither a URL nor the name of an endpoint"
         case .unknownEndpoint(let name): "there is no webhook endpoint named \(name)"
         case .insecure(let host): "plain http is not allowed for \(host): use https"
-        case .refusedAddress(let address, let network): "the address \(address) is refused (\(network))"
+        case .refusedAddress(let address, let refusal): "the address \(address) is refused (\(refusal))"
+        case .refusedHost(let host): "webhooks to \(host) are not allowed (webhooks.allow_hosts, webhooks.deny_hosts)"
         case .noSecret(let customer): "there is no webhook secret for customer \(customer)"
         }
     }

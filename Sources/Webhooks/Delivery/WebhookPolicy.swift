@@ -3,8 +3,9 @@
 public struct WebhookPolicy: Sendable {
     public struct Resolved: Sendable, Equatable {
         public let url: WebhookURL
-        /// Never empty; the current one first.
-        public let secrets: [WebhookSecret]
+        /// With a secret at least.
+        public let keys: WebhookKeys
+        public let options: WebhookOptions
         /// `nil` where the job names a URL.
         public let endpoint: String?
     }
@@ -15,20 +16,32 @@ public struct WebhookPolicy: Sendable {
 
     public init(configuration: WebhookConfiguration) {
         self.configuration = configuration
-        self.addresses = AddressGuard(allowed: configuration.allowedNetworks)
+        self.addresses = AddressGuard(
+            allowed: configuration.allowedNetworks, only: configuration.onlyNetworks,
+            denied: configuration.deniedNetworks)
         self.insecureHosts = Set(configuration.insecureHosts.map { $0.lowercased() })
     }
 
     /// Does not resolve names: whether a name's addresses are allowed is judged when it is connected to.
     public func resolve(_ target: WebhookTarget, customer: String) throws(WebhookError) -> Resolved {
+        let options = self.options(of: target)
         switch target {
         case .url(let text):
-            return Resolved(url: try self.url(text), secrets: try self.secrets(of: customer), endpoint: nil)
+            return Resolved(
+                url: try self.url(text), keys: try self.keys(of: customer), options: options, endpoint: nil)
         case .endpoint(let name):
             guard let endpoint = self.configuration.endpoints[name] else { throw .unknownEndpoint(name) }
-            let secrets = endpoint.secrets.isEmpty ? try self.secrets(of: customer) : endpoint.secrets
-            return Resolved(url: try self.url(endpoint.url), secrets: secrets, endpoint: name)
+            var keys = endpoint.keys
+            if keys.secrets.isEmpty { keys = try self.keys(of: customer) }
+            return Resolved(url: try self.url(endpoint.url), keys: keys, options: options, endpoint: name)
         }
+    }
+
+    public func options(of target: WebhookTarget) -> WebhookOptions {
+        guard case .endpoint(let name) = target, let endpoint = self.configuration.endpoints[name] else {
+            return self.configuration.options
+        }
+        return endpoint.options
     }
 
     /// A URL that the policy allows; also for the configuration's own check of its endpoints.
@@ -39,18 +52,21 @@ public struct WebhookPolicy: Sendable {
         } catch {
             throw .invalidURL(error)
         }
+        guard self.configuration.hosts.allows(url.hostText) else { throw .refusedHost(url.hostText) }
         if url.scheme == .http, !self.mayBePlain(url) { throw .insecure(host: url.hostText) }
-        if case .address(let address) = url.host, let network = self.addresses.refusal(of: address) {
-            throw .refusedAddress(address, network: network)
+        // Behind a proxy this machine connects to nothing but the proxy.
+        if self.configuration.proxy == nil, case .address(let address) = url.host,
+            let refusal = self.addresses.refusal(of: address)
+        {
+            throw .refusedAddress(address, refusal)
         }
         return url
     }
 
-    private func secrets(of customer: String) throws(WebhookError) -> [WebhookSecret] {
-        let own = self.configuration.customerSecrets[customer] ?? []
-        let secrets = own.isEmpty ? self.configuration.defaultSecrets : own
-        guard !secrets.isEmpty else { throw .noSecret(customer: customer) }
-        return secrets
+    private func keys(of customer: String) throws(WebhookError) -> WebhookKeys {
+        if let own = self.configuration.customerKeys[customer], !own.secrets.isEmpty { return own }
+        guard !self.configuration.defaultKeys.secrets.isEmpty else { throw .noSecret(customer: customer) }
+        return self.configuration.defaultKeys
     }
 
     /// An IPv6 address may be listed with or without its brackets.

@@ -1,3 +1,5 @@
+import ChatModel
+
 extension WebhookTask {
     /// A header's value; a subset of what AMQP knows.
     public enum HeaderValue: Sendable, Equatable {
@@ -18,7 +20,10 @@ extension WebhookTask {
         public static let createdAt = "x-webhook-created"
         public static let notBefore = "x-not-before"
         public static let waitLeft = "x-wait-left"
+        /// The tries made so far, as JSON.
+        public static let history = "x-webhook-history"
         public static let traceparent = "traceparent"
+        public static let tracestate = "tracestate"
     }
 
     /// Why a message is no webhook task.
@@ -45,7 +50,13 @@ extension WebhookTask {
             (HeaderName.notBefore, .int(self.notBefore)),
         ]
         if let waitLeft = self.waitLeft { headers.append((HeaderName.waitLeft, .int(waitLeft))) }
-        if let traceparent = self.traceparent { headers.append((HeaderName.traceparent, .string(traceparent))) }
+        if let trace = self.trace {
+            headers.append((HeaderName.traceparent, .string(trace.traceparent)))
+            if !trace.tracestate.isEmpty { headers.append((HeaderName.tracestate, .string(trace.tracestate))) }
+        }
+        if !self.history.isEmpty {
+            headers.append((HeaderName.history, .string(TryRecord.header(self.history))))
+        }
         return headers
     }
 
@@ -70,13 +81,13 @@ extension WebhookTask {
         }
         let tries = try number(HeaderName.tries)
         guard tries < Int64(Int32.max) else { throw MalformedHeader(name: HeaderName.tries) }
-        var traceparent: String?
-        if headers(HeaderName.traceparent) != nil { traceparent = try string(HeaderName.traceparent) }
         self.init(
             id: id, target: try Self.target(headers), customer: try string(HeaderName.customer),
             job: try string(HeaderName.job), attempt: try number(HeaderName.attempt), eventType: eventType, body: body,
             tries: Int(tries), createdAt: try number(HeaderName.createdAt), notBefore: try number(HeaderName.notBefore),
-            traceparent: traceparent)
+            trace: TraceContext(
+                traceparent: try? string(HeaderName.traceparent), tracestate: try? string(HeaderName.tracestate)))
+        if case .string(let text)? = headers(HeaderName.history) { self.history = TryRecord.parse(header: text) }
         if headers(HeaderName.waitLeft) != nil { self.waitLeft = try number(HeaderName.waitLeft) }
     }
 

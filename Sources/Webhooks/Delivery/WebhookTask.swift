@@ -1,3 +1,5 @@
+public import ChatModel
+
 /// A webhook still to be delivered, as it stands in the broker's queue.
 public struct WebhookTask: Sendable, Equatable {
     /// The `webhook-id`, the same on every try.
@@ -19,12 +21,14 @@ public struct WebhookTask: Sendable, Equatable {
     /// Milliseconds of the wait that are left when it comes out of the queue it waits in; `nil` where nobody said.
     public var waitLeft: Int64?
     /// W3C trace context, posted as it came with the job.
-    public var traceparent: String?
+    public var trace: TraceContext?
+    /// The tries made so far, for the dead-letter queue.
+    public var history: [TryRecord] = []
 
     public init(
         id: String, target: WebhookTarget, customer: String, job: String, attempt: Int64,
         eventType: WebhookEventType, body: [UInt8], tries: Int = 0, createdAt: Int64, notBefore: Int64 = 0,
-        traceparent: String? = nil
+        trace: TraceContext? = nil
     ) {
         self.id = id
         self.target = target
@@ -36,7 +40,7 @@ public struct WebhookTask: Sendable, Equatable {
         self.tries = tries
         self.createdAt = createdAt
         self.notBefore = notBefore
-        self.traceparent = traceparent
+        self.trace = trace
     }
 
     /// How long to wait still; not positive when it is due.
@@ -47,9 +51,22 @@ public struct WebhookTask: Sendable, Equatable {
 
     /// This task after a failed try.
     /// - Parameter now: milliseconds since 1970.
-    public func retrying(after wait: Duration, now: Int64) -> WebhookTask {
-        var task = self
+    public func retrying(after wait: Duration, now: Int64, record: TryRecord? = nil) -> WebhookTask {
+        var task = self.postponed(wait, now: now)
         task.tries += 1
+        if let record { task.history.append(record) }
+        return task
+    }
+
+    /// All tries, as they stand in the header of a dead letter.
+    public func historyHeader(adding record: TryRecord?) -> String {
+        TryRecord.header(self.history + (record.map { [$0] } ?? []))
+    }
+
+    /// This task for later without a try.
+    /// - Parameter now: milliseconds since 1970.
+    public func postponed(_ wait: Duration, now: Int64) -> WebhookTask {
+        var task = self
         task.notBefore = now.addingReportingOverflow(wait.wholeMilliseconds).partialValue
         task.waitLeft = nil
         return task

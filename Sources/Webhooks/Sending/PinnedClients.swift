@@ -13,7 +13,10 @@ internal import Synchronization
 final class PinnedClients: Sendable {
     struct Key: Hashable {
         let host: String
-        let address: IPAddress
+        /// `nil` where a proxy resolves the name.
+        var address: IPAddress?
+        /// Connections with one client certificate are not used for an endpoint with another.
+        var certificate: WebhookOptions.ClientCertificate?
     }
 
     private struct Entry {
@@ -35,13 +38,18 @@ final class PinnedClients: Sendable {
     private let state = Mutex(State())
     private let group: any EventLoopGroup
     private let configuration: HTTPClient.Configuration
+    private let identities: ClientIdentities
     private let maximumAnswerSize: Int
 
     /// - Parameters:
     ///   - configuration: of every client; `dnsOverride` and the initializers are set here.
     ///   - maximumAnswerSize: bytes of an HTTP/1 answer, headers included, after which the connection is closed.
-    init(group: any EventLoopGroup, configuration: HTTPClient.Configuration, maximumAnswerSize: Int) {
+    init(
+        group: any EventLoopGroup, configuration: HTTPClient.Configuration,
+        identities: ClientIdentities = ClientIdentities(), maximumAnswerSize: Int
+    ) {
         self.group = group
+        self.identities = identities
         self.configuration = configuration
         self.maximumAnswerSize = maximumAnswerSize
     }
@@ -95,8 +103,12 @@ final class PinnedClients: Sendable {
 
     private func makeClient(_ key: Key) -> HTTPClient {
         var configuration = self.configuration
-        let address = "\(key.address)"
-        if key.host != address { configuration.dnsOverride = [key.host: address] }
+        if let certificate = key.certificate, let tls = self.identities.configuration(certificate) {
+            configuration.tlsConfiguration = tls
+        }
+        if let address = key.address.map({ "\($0)" }), key.host != address {
+            configuration.dnsOverride = [key.host: address]
+        }
         let limit = self.maximumAnswerSize
         configuration.http1_1ConnectionDebugInitializer = { channel in
             Self.check(channel, key).flatMapThrowing {
@@ -118,11 +130,13 @@ final class PinnedClients: Sendable {
     private static func check(_ channel: any Channel, _ key: Key) -> EventLoopFuture<Void> {
         channel.eventLoop.submit {
             do {
-                guard let peer = channel.remoteAddress.flatMap({ IPAddress($0) }), peer == key.address else {
-                    throw PostFailure.UnvettedPeer()
+                if let address = key.address {
+                    guard let peer = channel.remoteAddress.flatMap({ IPAddress($0) }), peer == address else {
+                        throw PostFailure.UnvettedPeer()
+                    }
                 }
                 let tls = try? channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
-                guard let tls, key.host != "\(key.address)" else { return }
+                guard let tls, IPAddress(key.host) == nil else { return }
                 guard let certificate = tls.peerCertificate,
                     ServerIdentity.certificate(certificate, isFor: key.host)
                 else { throw ServerIdentity.NameMismatch() }

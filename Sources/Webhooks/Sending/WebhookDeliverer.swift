@@ -1,15 +1,22 @@
 public import Logging
 
-/// Makes tries for the tasks of the queue: a bounded number at once, first come first served, each with its decision and
-/// one log line. Keeps nothing: what is to happen with the task is the caller's to do and the broker's to remember.
+/// Makes tries for the tasks of the queue: a bounded number at once, a lane for each endpoint, each try with its decision
+/// and one log line. What is to happen with the task is the caller's to do and the broker's to remember.
 public final class WebhookDeliverer: Sendable {
     public struct Result: Sendable, Equatable {
         public let decision: WebhookDelivery.Decision
         public let outcome: WebhookOutcome
+        /// Milliseconds since 1970 at the end of the try.
+        public let time: Int64
+        /// The state of the endpoint's breaker, where this try has changed it.
+        public var breaker: CircuitBreaker.State?
+
+        /// What is to be kept of the try.
+        public var record: TryRecord { TryRecord(outcome, time: time) }
     }
 
     public let sender: WebhookSender
-    private let slots: PostSlots
+    private let gate: EndpointGate
     private let logger: Logger
     private let random: @Sendable () -> Double
 
@@ -19,28 +26,44 @@ public final class WebhookDeliverer: Sendable {
         random: @escaping @Sendable () -> Double = { Double.random(in: 0...1) }
     ) {
         self.sender = sender
-        self.slots = PostSlots(limit: sender.policy.configuration.concurrency)
+        self.gate = EndpointGate(
+            policy: sender.policy.configuration.lanes, slowAfter: sender.policy.configuration.slowAfter,
+            timers: sender.timers)
         self.logger = logger
         self.random = random
     }
 
-    /// Waits for a free slot, then makes one try. The task's own `notBefore` is the caller's business. Where the
-    /// deliverer is shut down, or the caller's task is cancelled, the decision is `handBack`.
+    /// Waits for its endpoint's turn, then makes one try. The task's own `notBefore` is the caller's business. Where the
+    /// endpoint has no room for it, or its breaker is open, the decision is `postpone` and no try is spent; where the
+    /// deliverer is shut down, or the caller's task is cancelled, it is `handBack`.
     public func submit(_ task: WebhookTask) async -> Result {
-        guard await self.slots.enter() else {
-            return Result(decision: .handBack, outcome: WebhookOutcome(kind: .abandoned))
+        let ticket: UInt64
+        switch await self.gate.enter(EndpointID(task.target)) {
+        case .granted(let granted): ticket = granted
+        case .away(let wait):
+            return self.untried(
+                WebhookDelivery.postpone(
+                    task, for: wait, configuration: self.configuration, now: self.sender.now, random: self.random()))
+        case .refused: return self.untried(.handBack)
         }
-        defer { self.slots.leave() }
         let outcome = await self.sender.post(task)
+        let now = self.sender.now
         let decision = WebhookDelivery.decide(
-            outcome: outcome, task: task, configuration: self.sender.policy.configuration, random: self.random())
+            outcome: outcome, task: task, configuration: self.configuration, now: now, random: self.random())
         self.log(task, outcome, decision)
-        return Result(decision: decision, outcome: outcome)
+        let change = self.gate.leave(ticket, outcome.verdict)
+        return Result(decision: decision, outcome: outcome, time: now, breaker: change)
+    }
+
+    private var configuration: WebhookConfiguration { self.sender.policy.configuration }
+
+    private func untried(_ decision: WebhookDelivery.Decision) -> Result {
+        Result(decision: decision, outcome: WebhookOutcome(kind: .abandoned), time: self.sender.now)
     }
 
     /// Those that wait are handed back at once, those under way are cut; returns when all connections are closed.
     public func shutdown() async {
-        self.slots.close()
+        self.gate.close()
         await self.sender.shutdown()
     }
 
@@ -67,7 +90,7 @@ public final class WebhookDeliverer: Sendable {
         case .dead(let reason):
             metadata["webhook.dead_reason"] = "\(reason.rawValue)"
             self.logger.error("webhook given up", metadata: metadata)
-        case .handBack:
+        case .handBack, .postpone:
             self.logger.info("webhook handed back", metadata: metadata)
         }
     }

@@ -1,16 +1,18 @@
 internal import AsyncHTTPClient
 public import Logging
 public import NIOCore
-internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+internal import Synchronization
 
 /// Posts webhooks: one try at a time for whoever asks, without retries, queueing or opinions about the outcome.
 ///
 /// On every try the name is resolved anew, and all of its addresses are judged; only an address that passed is connected
 /// to. A connection that is reused goes to an address that has just been judged again.
 public final class WebhookSender: Sendable {
-    public let policy: WebhookPolicy
+    /// As it was set last.
+    public var policy: WebhookPolicy { currentPolicy.withLock { $0 } }
+    private let currentPolicy: Mutex<WebhookPolicy>
     private let clients: PinnedClients
     private let resolver: any HostResolver
     private let systemResolver: SystemHostResolver?
@@ -19,6 +21,8 @@ public final class WebhookSender: Sendable {
     private let logger: Logger
     private let wallClock: @Sendable () -> Int64
     private let gate = ActivityGate()
+    /// For those who wait.
+    let timers: any EventLoop
 
     /// As many of a name's addresses are tried at most.
     private static let maximumAddresses = 4
@@ -31,26 +35,14 @@ public final class WebhookSender: Sendable {
     ///     anything that runs on the caller's.
     ///   - resolver: `nil` is the system's.
     ///   - wallClock: milliseconds since 1970.
-    /// - Throws: where the file of certificate authorities cannot be read.
+    /// - Throws: where the file of certificate authorities, or a client certificate, cannot be read.
     public init(
         configuration: WebhookConfiguration, eventLoopGroup: (any EventLoopGroup)? = nil, logger: Logger,
         resolver: (any HostResolver)? = nil, wallClock: (@Sendable () -> Int64)? = nil
     ) throws {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        tls.trustRoots = try TrustedCertificates.load(file: configuration.certificateAuthorityFile)
-
-        var http = HTTPClient.Configuration(
-            tlsConfiguration: tls,
-            redirectConfiguration: .disallow,
-            // Half of the time for one address, so that there is some left for the next.
-            timeout: .init(connect: .nanoseconds((configuration.timeout / 2).wholeNanoseconds)),
-            connectionPool: .init(idleTimeout: PinnedClients.connectionIdleTime),
-            decompression: .disabled)
-        // A failed connection is this try's result; when to try again is decided elsewhere.
-        http.connectionPool.retryConnectionEstablishment = false
-        // Waiting for a connection would be counted as the endpoint's slowness.
-        http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.concurrency)
+        let tls = try TLSConfiguration.webhooks(configuration)
+        let http = HTTPClient.Configuration.webhooks(configuration, tls: tls)
+        let certificates = Set(configuration.endpoints.values.compactMap(\.options.clientCertificate))
 
         let group: any EventLoopGroup
         if let eventLoopGroup {
@@ -69,12 +61,22 @@ public final class WebhookSender: Sendable {
             self.resolver = systemResolver
             self.systemResolver = systemResolver
         }
-        self.policy = WebhookPolicy(configuration: configuration)
+        self.timers = group.any()
+        self.currentPolicy = Mutex(WebhookPolicy(configuration: configuration))
         self.clients = PinnedClients(
             group: group, configuration: http,
+            identities: try ClientIdentities(certificates, basedOn: tls),
             maximumAnswerSize: max(0, min(configuration.maximumResponseSize, .max / 2)) + Self.answerMargin)
         self.logger = logger
         self.wallClock = wallClock ?? WallClock.milliseconds
+    }
+
+    /// Milliseconds since 1970.
+    var now: Int64 { self.wallClock() }
+
+    /// Tries that begin from now on go by this configuration. Lanes, breakers, the proxy and TLS stay as they were made.
+    public func update(_ configuration: WebhookConfiguration) {
+        self.currentPolicy.withLock { $0 = WebhookPolicy(configuration: configuration) }
     }
 
     /// Makes one try. Ends within the configured timeout, whatever the endpoint does; a cancelled one is `abandoned`.
@@ -110,6 +112,11 @@ public final class WebhookSender: Sendable {
         } catch {
             return WebhookOutcome(kind: .refused, detail: "\(error)")
         }
+        if self.policy.configuration.proxy != nil {
+            // The proxy resolves the name, and enforces where it may lead.
+            let key = self.key(resolved, address: nil)
+            return await self.post(task, to: resolved, key: key, deadline: deadline).0
+        }
         let addresses: [IPAddress]
         switch resolved.url.host {
         case .address(let address): addresses = [address]
@@ -123,11 +130,16 @@ public final class WebhookSender: Sendable {
         guard !addresses.isEmpty else { return WebhookOutcome(kind: .dns, detail: "no address") }
         // One bad address refuses the name: who controls it decides which of them is answered next time.
         for address in addresses {
-            if let network = self.policy.addresses.refusal(of: address) {
-                return WebhookOutcome(kind: .refused, detail: "the host has the address \(address) of \(network)")
+            if let refusal = self.policy.addresses.refusal(of: address) {
+                return WebhookOutcome(kind: .refused, detail: "the host has the address \(address) (\(refusal))")
             }
         }
         return await self.post(task, to: resolved, addresses: addresses, deadline: deadline)
+    }
+
+    private func key(_ resolved: WebhookPolicy.Resolved, address: IPAddress?) -> PinnedClients.Key {
+        PinnedClients.Key(
+            host: resolved.url.clientHost, address: address, certificate: resolved.options.clientCertificate)
     }
 
     /// The addresses one after another, until one of them is connected to.
@@ -135,8 +147,7 @@ public final class WebhookSender: Sendable {
         _ task: WebhookTask, to resolved: WebhookPolicy.Resolved, addresses: [IPAddress],
         deadline: ContinuousClock.Instant
     ) async -> WebhookOutcome {
-        let host = Self.clientHost(resolved.url)
-        let keys = addresses.prefix(Self.maximumAddresses).map { PinnedClients.Key(host: host, address: $0) }
+        let keys = addresses.prefix(Self.maximumAddresses).map { self.key(resolved, address: $0) }
         // Those that were connected to before come first: their connections can be reused.
         let warm = keys.filter { self.clients.isWarm($0) }
         var outcome = WebhookOutcome(kind: .connect, detail: "no address")
@@ -154,7 +165,9 @@ public final class WebhookSender: Sendable {
     ) async -> (WebhookOutcome, requestStarted: Bool) {
         let request: HTTPClient.Request
         do {
-            request = try self.request(task, to: resolved)
+            request = try WebhookRequest(
+                task: task, resolved: resolved, configuration: self.policy.configuration, now: self.wallClock()
+            ).forClient()
         } catch {
             return (WebhookOutcome(kind: .refused, detail: "the URL is read differently by the HTTP client"), true)
         }
@@ -178,37 +191,6 @@ public final class WebhookSender: Sendable {
             failure = error
         }
         return (self.outcome(reader.answer, failure: failure), reader.answer.requestStarted)
-    }
-
-    private func request(_ task: WebhookTask, to resolved: WebhookPolicy.Resolved) throws -> HTTPClient.Request {
-        let timestamp = self.wallClock() / 1_000
-        let signer = WebhookSigner(secrets: resolved.secrets)
-        var headers = HTTPHeaders()
-        headers.add(name: "content-type", value: "application/json")
-        headers.add(name: "user-agent", value: self.policy.configuration.userAgent)
-        headers.add(name: "webhook-id", value: task.id)
-        headers.add(name: "webhook-timestamp", value: "\(timestamp)")
-        headers.add(
-            name: "webhook-signature", value: signer.signature(id: task.id, timestamp: timestamp, body: task.body))
-        if let traceparent = task.traceparent, traceparent.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
-            headers.add(name: "traceparent", value: traceparent)
-        }
-        let request = try HTTPClient.Request(
-            url: resolved.url.text, method: .POST, headers: headers, body: .byteBuffer(ByteBuffer(bytes: task.body)))
-        // The client parses the text again: it has to find what was judged, and must not encode anything anew.
-        guard request.url.absoluteString == resolved.url.text,
-            request.host == Self.clientHost(resolved.url) || request.host == resolved.url.hostText,
-            request.port == resolved.url.port, request.scheme == resolved.url.scheme.rawValue
-        else { throw HTTPClientError.invalidURL }
-        return request
-    }
-
-    /// The host as the HTTP client knows it: without brackets.
-    private static func clientHost(_ url: WebhookURL) -> String {
-        switch url.host {
-        case .name(let name): name
-        case .address(let address): "\(address)"
-        }
     }
 
     private func outcome(_ answer: AnswerReader.Answer, failure: (any Error)?) -> WebhookOutcome {

@@ -1,8 +1,6 @@
 import AMQP
 import Gateway
 import JobRunner
-import NIOCore
-import NIOPosix
 
 /// What `check` could reach from here.
 public struct WorkerProbe: Sendable {
@@ -11,6 +9,12 @@ public struct WorkerProbe: Sendable {
         public var subject: String
         public var isReachable: Bool
         public var detail: String
+        /// What to do about it.
+        public var advice: String?
+        /// Of a gateway: the file of the key that was tried, how long it took to be let in, and what it says it has.
+        public var keyFile: String?
+        public var latency: Duration?
+        public var models: [String]?
     }
 
     private let configuration: WorkerConfiguration
@@ -21,11 +25,11 @@ public struct WorkerProbe: Sendable {
         self.environment = environment
     }
 
-    /// Logs in to the broker, opens a connection to each gateway. Sends no request.
+    /// Logs in to the broker, opens a connection to each gateway with each of its keys. Sends no request.
     public func run() async throws(ConfigurationErrors) -> [Finding] {
         var findings = [broker(try configuration.amqpConfiguration(in: environment))]
         for (_, gateway) in try configuration.gatewayConfigurations(in: environment).sorted(by: { $0.key < $1.key }) {
-            findings.append(await self.gateway(gateway))
+            findings += await GatewayProbe(gateway: gateway).run()
         }
         return findings
     }
@@ -48,25 +52,6 @@ public struct WorkerProbe: Sendable {
             }
         } catch {
             return Finding(subject: subject, isReachable: false, detail: "\(error)")
-        }
-    }
-
-    private func gateway(_ gateway: GatewayConfiguration) async -> Finding {
-        let endpoint = gateway.endpoint
-        let scheme = gateway.transport == .sse ? "http" : "ws"
-        let subject =
-            "gateway \(gateway.name) \(scheme)\(endpoint.isSecure ? "s" : "")://\(endpoint.host):\(endpoint.port)"
-        let started = ContinuousClock.now
-        do {
-            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connectTimeout(.nanoseconds(gateway.connectTimeout.wholeMilliseconds * 1_000_000))
-                .connect(host: endpoint.host, port: endpoint.port).get()
-            try await channel.close()
-            let time = (ContinuousClock.now - started).wholeMilliseconds
-            return Finding(subject: subject, isReachable: true, detail: "answers after \(time) ms")
-        } catch {
-            let reason = (error as? NIOConnectionError)?.connectionErrors.first.map { "\($0.error)" } ?? "\(error)"
-            return Finding(subject: subject, isReachable: false, detail: "cannot connect: \(reason)")
         }
     }
 }

@@ -32,7 +32,7 @@ extension WorkerConfiguration {
             .seconds(1), .seconds(5), .seconds(30), .seconds(300), .seconds(1_800), .seconds(7_200), .seconds(36_000),
         ]
         public var controlMaximumAge: Duration = .seconds(7 * 86_400)
-        public var journalMaximumAge: Duration = .seconds(30 * 86_400)
+        public var journalMaximumAge: Duration = .seconds(32 * 86_400)
 
         public init() {}
 
@@ -107,6 +107,6 @@ extension WorkerConfiguration.Broker: ConfigurationTable {
             "How long cancels are kept; must be longer than a job can wait in the queue."),
         .init(
             "journal_max_age", \.journalMaximumAge, .duration(.seconds(3_600) ... .seconds(365 * 86_400)),
-            "How long the story of jobs is kept."),
+            "How long the story of jobs is kept: longer than the longest budget of [budgets]."),
     ]
 }

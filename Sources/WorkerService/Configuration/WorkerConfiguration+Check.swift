@@ -20,9 +20,13 @@ extension WorkerConfiguration {
 
     /// Endpoints that the worker would refuse to post to, judged by the same policy.
     private func endpointMistakes(in environment: ConfigurationEnvironment) -> [ConfigurationMistake] {
-        let policy = WebhookPolicy(
-            configuration: WebhookConfiguration(
-                insecureHosts: Set(webhooks.insecureHosts), allowedNetworks: webhooks.allowedNetworks))
+        var configuration = WebhookConfiguration(
+            insecureHosts: Set(webhooks.insecureHosts), allowedNetworks: webhooks.allowedNetworks)
+        configuration.hosts = hostRules
+        configuration.onlyNetworks = webhooks.onlyNetworks
+        configuration.deniedNetworks = webhooks.deniedNetworks
+        configuration.proxy = webhooks.proxy.map { .init(host: $0.host, port: $0.port ?? 3_128) }
+        let policy = WebhookPolicy(configuration: configuration)
         return webhooks.endpoints.inOrder.compactMap { name, endpoint in
             do throws(WebhookError) {
                 _ = try policy.url(endpoint.url.description)
@@ -30,8 +34,9 @@ extension WorkerConfiguration {
             } catch .insecure {
                 return nil  // told with its line by the rules of the file
             } catch {
-                return mistake(
-                    at: ["webhooks", "endpoints", name, "url"], "\(error); webhooks.allow_networks can allow it")
+                var text = "\(error)"
+                if case .refusedAddress(_, .special) = error { text += "; webhooks.allow_networks can allow it" }
+                return mistake(at: ["webhooks", "endpoints", name, "url"], text)
             }
         }
     }
@@ -40,7 +45,8 @@ extension WorkerConfiguration {
     /// broker, and some for files, event loops, names being resolved.
     public var openFilesNeeded: Int {
         let idle = gateways.values.reduce(0) { $0 + $1.maximumIdle } * max(1, models.count)
-        return jobs.concurrency + min(idle, jobs.concurrency) + 2 * webhooks.concurrency + 2 * broker.publishers + 128
+        return jobs.concurrency + min(idle, jobs.concurrency) + webhooks.concurrency + webhooks.slowConcurrency + 2
+            * broker.publishers + 128
     }
 
     private func descriptorMistakes(in environment: ConfigurationEnvironment) -> [ConfigurationMistake] {
@@ -63,6 +69,11 @@ extension WorkerConfiguration {
         ]
         for (name, gateway) in gateways.inOrder {
             files.append((["gateways", name, "ca_file"], gateway.certificateAuthorityFile))
+        }
+        for (name, endpoint) in webhooks.endpoints.inOrder {
+            let path = ["webhooks", "endpoints", name]
+            files.append((path + ["client_certificate_file"], endpoint.clientCertificateFile))
+            files.append((path + ["client_key_file"], endpoint.clientKeyFile))
         }
         return files.compactMap { path, file in
             guard let file else { return nil }

@@ -1,6 +1,7 @@
 public import AMQP
 public import ChatModel
 public import Gateway
+public import JobRunner
 public import Webhooks
 
 /// What the layers below are started with. Where secrets are read, all mistakes are told at once.
@@ -34,11 +35,13 @@ extension WorkerConfiguration {
     ) throws(ConfigurationErrors) -> [String: GatewayConfiguration] {
         let reader = SecretReader(environment: environment)
         let keys = try resolved { report in
-            Dictionary(uniqueKeysWithValues: gateways.keys.sorted().map { ($0, gatewayKey(of: $0, reader, report)) })
+            Dictionary(uniqueKeysWithValues: gateways.keys.sorted().map { ($0, gatewayKeys(of: $0, reader, report)) })
         }
         var configurations: [String: GatewayConfiguration] = [:]
         for (name, gateway) in gateways {
-            configurations[name] = gateway.configuration(named: name, key: keys[name].flatMap { $0 } ?? "")
+            var configuration = gateway.configuration(named: name, keys: keys[name] ?? [])
+            configuration.warmModels = upstreamModels(of: name)
+            configurations[name] = configuration
         }
         return configurations
     }
@@ -48,29 +51,52 @@ extension WorkerConfiguration {
     ) throws(ConfigurationErrors) -> WebhookConfiguration {
         let reader = SecretReader(environment: environment)
         return try resolved { report in
-            func secrets(_ files: [String], at path: [String]) -> [WebhookSecret] {
-                webhookSecrets(files, at: path, reader, report)
-            }
-            let standard = secrets(webhooks.secretFiles, at: ["webhooks"])
+            let standard = webhookKeys(
+                webhooks.secretFiles, webhooks.signingKeyFile, webhooks.oldSecretsUntil, at: ["webhooks"], reader,
+                report)
             var configuration = WebhookConfiguration(
-                defaultSecrets: standard, timeout: webhooks.timeout, schedule: webhooks.schedule,
+                timeout: webhooks.timeout, schedule: webhooks.schedule,
                 jitter: webhooks.jitter, concurrency: webhooks.concurrency,
                 insecureHosts: Set(webhooks.insecureHosts), allowedNetworks: webhooks.allowedNetworks,
                 certificateAuthorityFile: webhooks.certificateAuthorityFile,
                 maximumResponseSize: webhooks.maximumResponseBytes, slowDownWait: webhooks.slowDownWait,
                 retryTiers: retryTiers)
+            configuration.defaultKeys = standard
+            configuration.options = webhookOptions
+            fill(&configuration)
             for (name, customer) in webhooks.customers.inOrder {
-                configuration.customerSecrets[name] = secrets(
-                    customer.secretFiles, at: ["webhooks", "customers", name])
+                configuration.customerKeys[name] = webhookKeys(
+                    customer.secretFiles, customer.signingKeyFile, customer.oldSecretsUntil,
+                    at: ["webhooks", "customers", name], reader, report)
             }
             for (name, endpoint) in webhooks.endpoints.inOrder {
-                let own = secrets(endpoint.secretFiles, at: ["webhooks", "endpoints", name])
+                let keys = webhookKeys(
+                    endpoint.secretFiles, endpoint.signingKeyFile, endpoint.oldSecretsUntil,
+                    at: ["webhooks", "endpoints", name], standard: standard, reader, report)
                 configuration.endpoints[name] = WebhookConfiguration.Endpoint(
-                    name: name, url: endpoint.url.description, secrets: endpoint.secretFiles.isEmpty ? standard : own)
+                    name: name, url: endpoint.url.description, keys: keys,
+                    options: webhookOptions(of: endpoint, named: name, reader, report))
             }
             return configuration
         }
     }
+
+    private func fill(_ configuration: inout WebhookConfiguration) {
+        configuration.maximumAge = webhooks.maximumAge
+        configuration.endpointConcurrency = webhooks.endpointConcurrency
+        configuration.slowAfter = webhooks.slowAfter
+        configuration.slowConcurrency = webhooks.slowConcurrency
+        configuration.breaker = CircuitBreaker.Policy(
+            failures: webhooks.breakerFailures, openTime: webhooks.breakerOpen,
+            longestOpenTime: webhooks.breakerLongest, probes: webhooks.breakerProbes)
+        configuration.hosts = hostRules
+        configuration.onlyNetworks = webhooks.onlyNetworks
+        configuration.deniedNetworks = webhooks.deniedNetworks
+        configuration.proxy = webhooks.proxy.map { .init(host: $0.host, port: $0.port ?? 3_128) }
+        configuration.cloudEventsSource = broker.prefix
+    }
+
+    var hostRules: HostRules { HostRules(allowed: webhooks.allowedHosts, denied: webhooks.deniedHosts) }
 
     /// The waits of `PREFIX.jobs.retry.MS` and `PREFIX.webhooks.retry.MS`.
     public var retryTiers: RetryTiers { RetryTiers(broker.retryTiers) }
@@ -80,7 +106,9 @@ extension WorkerConfiguration {
         JobRules(
             maximumBytes: jobs.maximumBytes, customerSource: customers.source == .job ? .job : .userID,
             profiles: profiles.mapValues {
-                ChatModel.Profile(model: $0.model, maximumTokens: $0.maximumTokens, temperature: $0.temperature)
+                ChatModel.Profile(
+                    model: $0.model, maximumTokens: $0.maximumTokens, temperature: $0.temperature,
+                    fallbacks: $0.fallbacks)
             },
             models: Dictionary(
                 uniqueKeysWithValues: models.compactMap { name, model in
@@ -95,6 +123,21 @@ extension WorkerConfiguration {
                 defaultQueue: replies.defaultQueue.isEmpty ? nil : replies.defaultQueue))
     }
 
+    /// What the gateway calls the models that are configured for it.
+    public func upstreamModels(of gateway: String) -> [String] {
+        Set(models.inOrder.filter { gatewayName(of: $0.value) == gateway }.map { $0.value.upstream ?? $0.key }).sorted()
+    }
+
+    /// What jobs have to observe of each gateway.
+    public var gatewayRules: [String: GatewayRules] {
+        gateways.mapValues { gateway in
+            GatewayRules(
+                maximumInFlight: gateway.maximumInFlight == 0 ? nil : gateway.maximumInFlight,
+                coolDown: CoolDownPolicy(
+                    failures: gateway.coolDownAfter, first: gateway.coolDown, longest: gateway.coolDownMost))
+        }
+    }
+
     /// `nil` only where the configuration has mistakes.
     func gatewayName(of model: Model) -> String? {
         model.gateway ?? (gateways.count == 1 ? gateways.keys.first : nil)
@@ -106,7 +149,9 @@ extension WorkerConfiguration {
         if let input = model.inputPrice, let output = model.outputPrice { price = Price(input: input, output: output) }
         return ModelRoute(
             gateway: gateway, upstreamModel: model.upstream ?? name,
-            includeUsage: gateways[gateway]?.includeUsage ?? true, price: price)
+            includeUsage: gateways[gateway]?.includeUsage ?? true, price: price, fallbacks: model.fallbacks,
+            fallbackCauses: Set(model.fallbackOn),
+            maximumInFlight: model.maximumInFlight == 0 ? nil : model.maximumInFlight)
     }
 
     // MARK: - Names
@@ -130,7 +175,7 @@ extension WorkerConfiguration {
     }
 
     /// Runs `body`; throws what it reports as errors, and drops warnings (`check` tells them).
-    private func resolved<Value>(_ body: (Report) -> Value) throws(ConfigurationErrors) -> Value {
+    func resolved<Value>(_ body: (Report) -> Value) throws(ConfigurationErrors) -> Value {
         var mistakes: [ConfigurationMistake] = []
         let value = body { mistakes.append($0) }
         let errors = mistakes.errors
@@ -140,13 +185,19 @@ extension WorkerConfiguration {
 }
 
 extension WorkerConfiguration.Gateway {
-    func configuration(named name: String, key: String) -> GatewayConfiguration {
-        GatewayConfiguration(
-            name: name, transport: isEventStream ? .sse : .websocket, endpoint: endpoint, apiKey: key,
+    func configuration(named name: String, keys: [GatewayKey]) -> GatewayConfiguration {
+        var configuration = GatewayConfiguration(
+            name: name, transport: isEventStream ? .sse : .websocket, endpoint: endpoint, apiKey: "",
             certificateAuthorityFile: certificateAuthorityFile,
             connectTimeout: connectTimeout, firstChunkTimeout: firstChunkTimeout, idleTimeout: idleTimeout,
             endGrace: endGrace, keepIdle: keepIdle, maximumAge: maximumAge, maximumIdle: maximumIdle,
             maximumMessageSize: maximumMessageBytes, maximumFragments: maximumFragments)
+        configuration.keys = keys.isEmpty ? configuration.keys : keys
+        configuration.keyHeader = keyHeader
+        configuration.minimumIdle = minimumIdle
+        configuration.pingInterval = pingInterval
+        configuration.pongTimeout = pongTimeout
+        return configuration
     }
 
     /// The address speaks HTTP: only the one transport goes with it.
@@ -155,7 +206,7 @@ extension WorkerConfiguration.Gateway {
     var isEventStream: Bool { transport.map { $0 == .sse } ?? hasHTTPAddress }
 
     /// `wss://host`, `wss://host/v1` and `wss://host/v1/realtime/chat/completions` are the same, and so are
-    /// `https://host`, `https://host/v1` and `https://host/v1/chat/completions`.
+    /// `https://host`, `https://host/v1` and `https://host/v1/chat/completions`. A query is kept.
     var endpoint: GatewayConfiguration.Endpoint {
         var path = url.path
         while path.hasSuffix("/") { path.removeLast() }
@@ -163,6 +214,7 @@ extension WorkerConfiguration.Gateway {
         if !path.hasSuffix("/chat/completions") {
             path += isEventStream ? "/chat/completions" : "/realtime/chat/completions"
         }
+        if let query = url.query, !query.isEmpty { path += "?" + query }
         let isSecure = url.scheme == "wss" || url.scheme == "https"
         return GatewayConfiguration.Endpoint(
             isSecure: isSecure, host: url.host, port: url.port ?? (isSecure ? 443 : 80), path: path)

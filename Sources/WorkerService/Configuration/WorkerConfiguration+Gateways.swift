@@ -1,3 +1,5 @@
+public import ChatModel
+
 extension WorkerConfiguration {
     /// `[gateways.NAME]`
     public struct Gateway: Sendable, Equatable {
@@ -13,8 +15,11 @@ extension WorkerConfiguration {
         public var transport: Transport?
         public var keyFile = "gateway_key"
         public var keyVariable: String?
+        /// Beside `keyFile`: all take turns.
+        public var furtherKeyFiles: [String] = []
         /// What a key begins with; empty: anything.
         public var keyPrefix = "sk-"
+        public var keyHeader = "Authorization"
         public var certificateAuthorityFile: String?
         public var includeUsage = true
         public var connectTimeout: Duration = .seconds(10)
@@ -24,6 +29,14 @@ extension WorkerConfiguration {
         public var keepIdle: Duration = .seconds(30)
         public var maximumAge: Duration = .seconds(600)
         public var maximumIdle = 64
+        public var minimumIdle = 0
+        public var pingInterval: Duration = .seconds(15)
+        public var pongTimeout: Duration = .seconds(5)
+        /// Requests under way at once; 0: no limit.
+        public var maximumInFlight = 0
+        public var coolDownAfter = 5
+        public var coolDown: Duration = .seconds(10)
+        public var coolDownMost: Duration = .seconds(300)
         public var maximumMessageBytes = 1 << 20
         public var maximumFragments = 1_024
 
@@ -41,6 +54,11 @@ extension WorkerConfiguration {
         /// USD for a million tokens.
         public var inputPrice: Double?
         public var outputPrice: Double?
+        /// Asked in this order where it cannot answer.
+        public var fallbacks: [String] = []
+        public var fallbackOn = FallbackCause.allCases
+        /// Requests under way at once; 0: no limit.
+        public var maximumInFlight = 0
 
         public init() {}
     }
@@ -50,6 +68,8 @@ extension WorkerConfiguration {
         public var model: String?
         public var maximumTokens: Int?
         public var temperature: Double?
+        /// In place of those of the model.
+        public var fallbacks: [String]?
 
         public init() {}
     }
@@ -60,7 +80,7 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
         .init(
             "url", \.url, .gateway,
             "The base, to which /realtime/chat/completions (wss://) or /chat/completions (https://) is added, or the full "
-                + "address.",
+                + "address. A query is kept: ?api-version=2024-10-21.",
             isRequired: true, example: "\"wss://api.holysheep.ai/v1\""),
         .init(
             optional: "transport", \.transport, .choice(),
@@ -71,8 +91,15 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             optional: "key_env", \.keyVariable, .environmentVariable,
             "A variable with the API key, asked where the file does not exist.", example: "\"HOLYSHEEP_API_KEY\""),
         .init(
+            "key_files", \.furtherKeyFiles, .list(of: .secretFile),
+            "Further keys: all take turns, and one that the gateway refuses (401, 403) is set aside until a restart."),
+        .init(
             "key_prefix", \.keyPrefix, .text("beginning of a key", longest: 32, mayBeEmpty: true),
             "What every key of this gateway begins with: finds a wrong file before the gateway says 403."),
+        .init(
+            "key_header", \.keyHeader, .keyHeader,
+            "The header that the key is sent in: Authorization as Bearer KEY, any other (Azure: api-key) as the bare key."
+        ),
         .init(
             optional: "ca_file", \.certificateAuthorityFile, .file,
             "PEM file with the CAs to trust with wss:// and https://; without it the system's.",
@@ -102,6 +129,29 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             "max_idle", \.maximumIdle, .integer(0...10_000, of: "connections"),
             "Idle connections kept for each model; with sse for all of them together."),
         .init(
+            "min_idle", \.minimumIdle, .integer(0...1_000, of: "connections"),
+            "Opened ahead and kept until max_age, on each event loop: with websocket for each model and key, with sse for all "
+                + "together."),
+        .init(
+            "ping_interval", \.pingInterval, .duration(.zero ... .seconds(3_600)),
+            "An idle connection (WebSocket, HTTP/2) is asked so often whether it lives; 0s: never."),
+        .init(
+            "pong_timeout", \.pongTimeout, .duration(.milliseconds(100) ... .seconds(120)),
+            "An idle connection that does not answer for so long is closed."),
+        .init(
+            "max_in_flight", \.maximumInFlight, .integer(0...60_000, of: "requests"),
+            "Requests under way at once, of this worker; further jobs wait for their turn. 0 is no limit."),
+        .init(
+            "cool_down_after", \.coolDownAfter, .integer(0...1_000, of: "failures"),
+            "So many in a row, before a first token, and jobs that have fallbacks pass over that model for a while; 0: never."
+        ),
+        .init(
+            "cool_down", \.coolDown, .duration(.milliseconds(100) ... .seconds(3_600)),
+            "How long, at first. Then one job tries; it doubles each time that this fails."),
+        .init(
+            "cool_down_most", \.coolDownMost, .duration(.milliseconds(100) ... .seconds(86_400)),
+            "The longest of these times."),
+        .init(
             "max_message_bytes", \.maximumMessageBytes, .size(4_096...(64 << 20)),
             "Largest frame, message or event of the gateway; a larger one fails the stream."),
         .init(
@@ -125,6 +175,16 @@ extension WorkerConfiguration.Model: ConfigurationTable {
         .init(
             optional: "output_price", \.outputPrice, .number(0...1_000_000, of: "USD for a million tokens"),
             "Price of the answer.", example: "8"),
+        .init(
+            "fallbacks", \.fallbacks, .list(of: .name(.model)),
+            "Other [models.NAME] that are asked, in this order and each followed by its own, where this one fails before its "
+                + "first token."),
+        .init(
+            "fallback_on", \.fallbackOn, .list(of: .choice()),
+            "For which failures: no connection, silence or 5xx; 429; messages too long for it; its content filter."),
+        .init(
+            "max_in_flight", \.maximumInFlight, .integer(0...60_000, of: "requests"),
+            "Requests under way at once, of this worker; further jobs wait for their turn. 0 is no limit."),
     ]
 }
 
@@ -138,5 +198,8 @@ extension WorkerConfiguration.Profile: ConfigurationTable {
         .init(
             optional: "temperature", \.temperature, .number(0...2), "Low is dry and sure, high is inventive.",
             example: "0.3"),
+        .init(
+            optional: "fallbacks", \.fallbacks, .list(of: .name(.model)), "In place of those of the model.",
+            example: "[\"gpt-4.1\"]"),
     ]
 }

@@ -37,7 +37,7 @@ extension WorkerConfiguration {
         return (mistakes.errors.isEmpty ? configuration : nil, mistakes.inFileOrder())
     }
 
-    private static func text(of path: String) throws(ConfigurationErrors) -> String {
+    static func text(of path: String) throws(ConfigurationErrors) -> String {
         let bytes: [UInt8]
         do throws(FileProblem) {
             bytes = try FileContents.read(path, atMost: largestFile).bytes
@@ -88,7 +88,7 @@ extension WorkerConfiguration {
         replies.allow = replies.allow.map(filled)
     }
 
-    private static func dotted(_ path: [String]) -> String {
+    static func dotted(_ path: [String]) -> String {
         var text = ""
         for part in path {
             if part.hasPrefix("[") {

@@ -5,8 +5,9 @@ import Webhooks
 extension WorkerConfiguration {
     /// Errors and warnings.
     func ruleMistakes() -> [ConfigurationMistake] {
-        brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + timeMistakes() + fairnessMistakes()
-            + webhookMistakes()
+        brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + routeMistakes() + timeMistakes()
+            + fairnessMistakes() + budgetMistakes() + webhookMistakes() + adminMistakes()
+            + tracingMistakes()
     }
 
     // MARK: - [broker]
@@ -132,6 +133,9 @@ extension WorkerConfiguration {
                         "the key, prompts and answers go to \(gateway.url.host) in the clear; \(secure):// encrypts them"
                     ))
             }
+            if gateway.minimumIdle > gateway.maximumIdle {
+                found.append(mistake(at: ["gateways", name, "min_idle"], "is over max_idle (\(gateway.maximumIdle))"))
+            }
             if gateway.keyFile.isEmpty, gateway.keyVariable != nil {
                 found.append(
                     mistake(at: ["gateways", name, "key_env"], "is never asked: key_file is empty, so no key is sent"))
@@ -217,6 +221,12 @@ extension WorkerConfiguration {
         }
         for (name, endpoint) in webhooks.endpoints.inOrder {
             let path = ["webhooks", "endpoints", name]
+            if (endpoint.clientCertificateFile == nil) != (endpoint.clientKeyFile == nil) {
+                let (key, other) =
+                    endpoint.clientKeyFile == nil
+                    ? ("client_certificate_file", "client_key_file") : ("client_key_file", "client_certificate_file")
+                found.append(mistake(at: path + [key], "needs \(other) beside it"))
+            }
             if endpoint.secretFiles.isEmpty, webhooks.secretFiles.isEmpty {
                 found.append(mistake(at: path + ["secret_files"], "is missing, and [webhooks] has none either"))
             }
@@ -226,6 +236,9 @@ extension WorkerConfiguration {
                         at: path + ["url"],
                         "must be https://, or its host must stand in webhooks.allow_http_hosts"))
             }
+        }
+        if webhooks.breakerOpen > webhooks.breakerLongest {
+            found.append(mistake(at: ["webhooks", "breaker_open"], "is longer than breaker_longest"))
         }
         if webhooks.secretFiles.isEmpty, webhooks.customers.isEmpty, webhooks.endpoints.isEmpty {
             found.append(

@@ -1,3 +1,4 @@
+import Gateway
 import Webhooks
 
 /// Reading what the configuration only names. Every function tells all its mistakes, with lines, through `report`.
@@ -8,16 +9,22 @@ extension WorkerConfiguration {
         var found: [ConfigurationMistake] = []
         let reader = SecretReader(environment: environment)
         _ = brokerPassword(reader) { found.append($0) }
-        for name in gateways.keys.sorted() { _ = gatewayKey(of: name, reader) { found.append($0) } }
-        for (path, files) in secretLists { _ = webhookSecrets(files, at: path, reader) { found.append($0) } }
+        for name in gateways.keys.sorted() { _ = gatewayKeys(of: name, reader) { found.append($0) } }
+        _ = webhookKeys(webhooks.secretFiles, webhooks.signingKeyFile, nil, at: ["webhooks"], reader) {
+            found.append($0)
+        }
+        for (name, customer) in webhooks.customers.inOrder {
+            let path = ["webhooks", "customers", name]
+            _ = webhookKeys(customer.secretFiles, customer.signingKeyFile, nil, at: path, reader) { found.append($0) }
+        }
+        for (name, endpoint) in webhooks.endpoints.inOrder {
+            let path = ["webhooks", "endpoints", name]
+            _ = webhookKeys(endpoint.secretFiles, endpoint.signingKeyFile, nil, at: path, reader) { found.append($0) }
+            _ = webhookOptions(of: endpoint, named: name, reader) { found.append($0) }
+        }
+        _ = adminToken(reader) { found.append($0) }
+        _ = spanTarget(reader) { found.append($0) }
         return found
-    }
-
-    /// Every list of signing secrets, with its place in the file.
-    private var secretLists: [(path: [String], files: [String])] {
-        [(["webhooks"], webhooks.secretFiles)]
-            + webhooks.customers.inOrder.map { (["webhooks", "customers", $0.key], $0.value.secretFiles) }
-            + webhooks.endpoints.inOrder.map { (["webhooks", "endpoints", $0.key], $0.value.secretFiles) }
     }
 
     func brokerPassword(_ reader: SecretReader, _ report: Report) -> String? {
@@ -34,12 +41,26 @@ extension WorkerConfiguration {
         }
     }
 
-    func gatewayKey(of name: String, _ reader: SecretReader, _ report: Report) -> String? {
-        guard let gateway = gateways[name] else { return nil }
-        if gateway.keyFile.isEmpty { return "" }
-        let path = ["gateways", name, "key_file"]
+    /// All keys of a gateway, the one of `key_file` first; empty: none is sent.
+    func gatewayKeys(of name: String, _ reader: SecretReader, _ report: Report) -> [GatewayKey] {
+        guard let gateway = gateways[name] else { return [] }
+        var sources: [(path: [String], secret: SecretSource)] = []
+        if !gateway.keyFile.isEmpty { sources.append((["gateways", name, "key_file"], gateway.key)) }
+        for (index, file) in gateway.furtherKeyFiles.enumerated() {
+            sources.append((["gateways", name, "key_files", "[\(index)]"], SecretSource(file: file)))
+        }
+        return sources.compactMap { path, source in
+            gatewayKey(source, of: gateway, named: name, at: path, reader, report)
+                .map { GatewayKey(source: source.file ?? "", secret: $0) }
+        }
+    }
+
+    private func gatewayKey(
+        _ source: SecretSource, of gateway: Gateway, named name: String, at path: [String], _ reader: SecretReader,
+        _ report: Report
+    ) -> String? {
         do throws(SecretReader.Problem) {
-            let secret = try reader.read(gateway.key)
+            let secret = try reader.read(source)
             if let warning = secret.warning { report(mistake(.warning, at: path, warning)) }
             guard secret.text.hasPrefix(gateway.keyPrefix), secret.text.utf8.count > gateway.keyPrefix.utf8.count else {
                 report(

@@ -6,6 +6,7 @@ public struct WorkerConfiguration: Sendable, Equatable {
     public var jobs = Jobs()
     public var customers = Customers()
     public var fairness = Fairness()
+    public var budgets = Budgets()
     public var replies = Replies()
     public var gateways: [String: Gateway] = [:]
     /// By the name that jobs use.
@@ -15,6 +16,8 @@ public struct WorkerConfiguration: Sendable, Equatable {
     public var retry = Retry()
     public var webhooks = Webhooks()
     public var worker = Worker()
+    public var admin = Admin()
+    public var tracing = Tracing()
     /// Where all this was read from.
     public var source = ConfigurationSource()
 
@@ -45,11 +48,17 @@ extension WorkerConfiguration: ConfigurationTable {
             "How customers share this worker's places: they take turns by the tokens of their answers. It works among the "
                 + "jobs that the worker holds (jobs.concurrency x jobs.prefetch_factor); what lies behind them in the "
                 + "queue waits for them."),
+        .init(
+            "budgets", \.budgets,
+            "What customers may spend, by the prices of [models]; days and months are those of UTC. What a job may cost is "
+                + "reserved when it starts; an answer that would go over is cut, and a job whose budget is used up is not "
+                + "begun: both end with an error of type budget_exceeded."),
         .init("replies", \.replies, "Where answers stream to."),
         .init(
             each: "gateways", \.gateways, named: .label, example: "main",
             "Model gateways, one table each; NAME is used by [models.*], in logs and metrics. An http:// or https:// url is "
-                + "asked as OpenAI is: a POST, answered with server-sent events. OpenAI: https://api.openai.com/v1; on this "
+                + "asked as OpenAI is: a POST, answered with server-sent events. OpenAI: https://api.openai.com/v1; Azure: "
+                + "https://NAME.openai.azure.com/openai/v1 with key_header = \"api-key\" and key_prefix = \"\"; on this "
                 + "machine vLLM: http://127.0.0.1:8000/v1, Ollama: http://127.0.0.1:11434/v1, llama.cpp: "
                 + "http://127.0.0.1:8080/v1, with key_file = \"\" where they ask for no key, else key_prefix = \"\"."),
         .init(
@@ -62,5 +71,11 @@ extension WorkerConfiguration: ConfigurationTable {
         .init("retry", \.retry, "How often and how patiently a job is tried again."),
         .init("webhooks", \.webhooks, "Delivery of final results to customers' webhooks (Standard Webhooks)."),
         .init("worker", \.worker, "This process."),
+        .init(
+            "admin", \.admin,
+            "Health, metrics and state for operators: /live, /ready, /metrics (Prometheus), /status (JSON)."),
+        .init(
+            "tracing", \.tracing,
+            "Spans of OpenTelemetry: one for each job, one for each request to a gateway, one for each webhook try."),
     ]
 }

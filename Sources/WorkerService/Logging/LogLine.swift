@@ -8,8 +8,14 @@ enum LogLine {
     static func text(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) -> [UInt8] {
         var line = Array(clock().dropFirst(11).dropLast(1).utf8)
         line.append(contentsOf: " \(level.rawValue) ".utf8)
-        line.append(contentsOf: printable(message))
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+        line.append(contentsOf: sentence(message, metadata.sorted { $0.key < $1.key }))
+        return line
+    }
+
+    /// `job failed  job.id=a customer=b`
+    static func sentence(_ message: String, _ metadata: [(key: String, value: Logger.MetadataValue)]) -> [UInt8] {
+        var line = printable(message)
+        for (key, value) in metadata {
             let text = "\(value)"
             line.append(contentsOf: "  \(key)=".utf8)
             if text.isEmpty || text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x22 }) {

@@ -1,5 +1,7 @@
+import ChatModel
+import Glibc
 import JobRunner
-public import Logging
+import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
@@ -9,19 +11,22 @@ import UnixSignals
 public struct Worker: Sendable {
     private let configuration: WorkerConfiguration
     private let environment: ConfigurationEnvironment
-    private let logger: Logger
+    private let logger = Logger(label: "chat-worker")
+    private let loggers = WorkerLoggers { Logger(label: $0.label) }
 
-    public init(
-        configuration: WorkerConfiguration, environment: ConfigurationEnvironment = .process(), logger: Logger
-    ) {
+    /// Logs through the logging system, which must be set up before (`LogOutput`).
+    public init(configuration: WorkerConfiguration, environment: ConfigurationEnvironment = .process()) {
         self.configuration = configuration
         self.environment = environment
-        self.logger = logger
     }
 
     /// Runs until SIGTERM or SIGINT, then drains. Throws `ConfigurationErrors` before anything is started.
     public func run() async throws {
-        let settings = try configuration.jobRunnerConfiguration(in: environment)
+        // Before anybody waits for it, it means nothing.
+        _ = signal(SIGHUP, SIG_IGN)
+        var settings = try configuration.jobRunnerConfiguration(in: environment)
+        let exporter = try spanExporter()
+        if let exporter { settings.tracer = OTLPTracer(buffer: exporter.buffer, share: configuration.tracing.sample) }
         let limit = OpenFilesLimit.raise()
         let threads = configuration.worker.eventLoops == 0 ? System.coreCount : configuration.worker.eventLoops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
@@ -36,17 +41,54 @@ public struct Worker: Sendable {
             ])
         let silence = notifier.watchdogInterval ?? .seconds(15)
         let probe = LivenessProbe(group: group, limit: silence) { !runner.hasStuckThread(after: silence) }
+        let (verdict, isDraining) = (Reloader.Verdict(), Flag())
         let reporter = SystemdReporter(
-            notifier: notifier, isHealthy: { probe.isAlive() }, status: { runner.status.line })
-        let services = ServiceGroup(
+            notifier: notifier, isHealthy: { probe.isAlive() }, status: { runner.status.line + verdict.note })
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: reporter)]
+        // Before the runner, so that it stops after it.
+        if let exporter { services.append(.init(service: exporter)) }
+        if let address = AdminAddress(configuration.admin.listen) {
+            // Before the runner, so that it answers until the drain is over.
+            services.append(
+                .init(
+                    service: AdminServer(
+                        address: address, allowsRemote: configuration.admin.allowsRemote, runner: runner,
+                        loops: Array(group.makeIterator()), worker: configuration.workerName(in: environment),
+                        isDraining: isDraining, spans: exporter?.buffer, actions: try adminActions(settings),
+                        logger: logger)))
+        }
+        services.append(
+            .init(
+                service: Reloader(
+                    configuration: configuration, environment: environment, runner: runner, notifier: notifier,
+                    verdict: verdict, isDraining: isDraining, logger: logger)))
+        services.append(
+            .init(service: JobRunnerService(runner: runner, notifier: notifier, isDraining: isDraining, logger: logger))
+        )
+        let serviceGroup = ServiceGroup(
             configuration: .init(
-                services: [
-                    .init(service: reporter),
-                    .init(service: JobRunnerService(runner: runner, notifier: notifier, logger: logger)),
-                ],
+                services: services,
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger)))
-        try await services.run()
+        try await serviceGroup.run()
         try await group.shutdownGracefully()
+    }
+
+    private func adminActions(_ settings: JobRunnerConfiguration) throws(ConfigurationErrors) -> AdminActions {
+        let token = try configuration.resolved { report in
+            configuration.adminToken(SecretReader(environment: environment), report)
+        }
+        let desk = AdminDesk(
+            configuration: settings.broker, names: settings.plan.names, customers: configuration.jobRules.customerSource
+        )
+        return AdminActions(desk: desk, token: token, logger: loggers.admin)
+    }
+
+    /// `nil`: nobody wants spans.
+    private func spanExporter() throws(ConfigurationErrors) -> SpanExporter? {
+        let target = try configuration.resolved { report in
+            configuration.spanTarget(SecretReader(environment: environment), report)
+        }
+        return target.map { SpanExporter(target: $0, buffer: SpanBuffer(), logger: loggers.admin) }
     }
 
     /// What fails here is TLS material that exists and cannot be used.
@@ -54,7 +96,7 @@ public struct Worker: Sendable {
         _ settings: JobRunnerConfiguration, _ group: MultiThreadedEventLoopGroup
     ) throws(ConfigurationErrors) -> JobRunner {
         do {
-            return try JobRunner(configuration: settings, group: group, logger: logger)
+            return try JobRunner(configuration: settings, group: group, loggers: loggers)
         } catch {
             throw ConfigurationErrors(
                 path: configuration.source.path,
@@ -81,6 +123,7 @@ public enum WorkerVersion {
 private struct JobRunnerService: Service {
     let runner: JobRunner
     let notifier: SystemdNotifier
+    let isDraining: Flag
     let logger: Logger
 
     func run() async throws {
@@ -95,6 +138,7 @@ private struct JobRunnerService: Service {
             notifier.ready(status: runner.status.line)
         }
         try? await gracefulShutdown()
+        isDraining.raise()
         announcement.cancel()
         notifier.stopping()
         notifier.extendTimeout(by: runner.longestStop)

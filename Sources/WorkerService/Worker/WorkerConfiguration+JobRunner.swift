@@ -18,16 +18,20 @@ extension WorkerConfiguration {
                 return "\(error)"
             }
         }
-        return JobRunnerConfiguration(
+        var runner = JobRunnerConfiguration(
             broker: try amqpConfiguration(in: environment), plan: topologyPlan, rules: rules,
-            gateways: Array(try gatewayConfigurations(in: environment).values), webhooks: webhooks,
+            gateways: Array(try gatewayConfigurations(in: environment).values), gatewayRules: gatewayRules,
+            webhooks: webhooks,
             publishers: broker.publishers, confirmWindow: broker.confirmWindow, concurrency: jobs.concurrency,
             prefetch: Int(jobs.prefetch), takesPriorities: jobs.hasPriorityQueues,
             webhookPrefetch: self.webhooks.prefetch,
             highWaterBytes: replies.highWaterBytes, maximumAnswerBytes: replies.maximumAnswerBytes,
             replyQueues: replyQueuePlan, parkAfter: limits.parkAfter, totalTimeout: limits.totalTimeout,
-            drainTimeout: limits.drainTimeout, retry: retryPolicy, fairness: fairnessPolicy,
+            drainTimeout: limits.drainTimeout, retry: retryPolicy, fairness: fairnessPolicy, budgets: budgetPolicy,
             cancelsWhenUnread: replies.cancelsWhenUnread)
+        runner.roles = Set(worker.roles)
+        runner.debugSample = worker.debugSample
+        return runner
     }
 
     /// Everything that the worker declares on the broker.
@@ -38,6 +42,13 @@ extension WorkerConfiguration {
             jobRetryTiers: tiers, webhookRetryTiers: tiers,
             controlMaximumAge: "\(broker.controlMaximumAge.components.seconds)s",
             journalMaximumAge: "\(broker.journalMaximumAge.components.seconds)s", replyExchange: replies.exchange)
+    }
+
+    /// What the worker's login needs on the broker.
+    public var brokerPermissions: BrokerPermissions {
+        let asks = replies.declare != .none || replies.cancelsWhenUnread
+        return topologyPlan.permissions(
+            declaredReplies: asks ? replies.defaultQueue.replacing("{prefix}", with: broker.prefix) : nil)
     }
 
     var retryPolicy: RetryPolicy {
@@ -51,6 +62,16 @@ extension WorkerConfiguration {
         case .restart: policy.afterFirstToken = .restart
         }
         return policy
+    }
+
+    var budgetPolicy: BudgetPolicy {
+        func amount(_ usd: Double) -> Money? { usd > 0 ? Money(usd: usd) : nil }
+        return BudgetPolicy(
+            standard: .init(day: amount(budgets.day), month: amount(budgets.month)),
+            customers: budgets.customers.mapValues {
+                .init(day: amount($0.day ?? budgets.day), month: amount($0.month ?? budgets.month))
+            },
+            assumedTokens: budgets.assumedTokens)
     }
 
     var fairnessPolicy: FairnessPolicy {

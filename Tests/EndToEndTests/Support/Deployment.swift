@@ -15,6 +15,8 @@ final class Deployment: Sendable {
         var gateway = SimulatedGateway.Options()
         var receiver = WebhookReceiver.Options()
         var broker = "shared"
+        /// Asked where the first node does not answer.
+        var failover: [AMQPConfiguration.Address] = []
         var apiKey = "sk-test"
         var webhookSecret = WebhookSecret.random()
         var confirmWindow = 256
@@ -28,6 +30,7 @@ final class Deployment: Sendable {
         var customerSource = JobRules.CustomerSource.job
         var retry = RetryPolicy(firstWait: .milliseconds(100), jitter: 0)
         var fairness = FairnessPolicy()
+        var budgets = BudgetPolicy()
         var parkAfter = Duration.seconds(60)
         var totalTimeout = Duration.seconds(120)
         var gatewayTimeout = Duration.seconds(5)
@@ -35,6 +38,13 @@ final class Deployment: Sendable {
         /// Requests go to the gateway over HTTP; with TLS where it has a certificate.
         var usesEventStreams = false
         var heartbeat = Duration.seconds(5)
+        /// Of the endpoint `receiver` and of URLs.
+        var webhookOptions = WebhookOptions()
+        var roles = Set(WorkerRole.allCases)
+        /// A second gateway, `other`, for models that `changeRules` gives to it.
+        var other: SimulatedGateway.Options?
+        var changeRules: @Sendable (inout JobRules) -> Void = { _ in }
+        var gatewayRules: [String: GatewayRules] = [:]
         /// Where the worker finds the broker, if not at its own port.
         var workerPort: Int?
     }
@@ -45,6 +55,7 @@ final class Deployment: Sendable {
     let broker: TestBroker
     let amqp: AMQPConfiguration
     let gateway: SimulatedGateway
+    let other: SimulatedGateway?
     let receiver: WebhookReceiver
     let configuration: JobRunnerConfiguration
     let names: QueueNames
@@ -56,6 +67,7 @@ final class Deployment: Sendable {
         }
         self.broker = broker
         var amqp = try AMQPConfiguration(url: try await onOwnThread { try broker.url })
+        amqp.addresses += settings.failover
         amqp.heartbeat = settings.heartbeat
         amqp.reconnectMost = .milliseconds(500)
         self.amqp = amqp
@@ -63,15 +75,27 @@ final class Deployment: Sendable {
         var gatewayOptions = settings.gateway
         gatewayOptions.apiKeys = [settings.apiKey]
         gateway = try await SimulatedGateway.start(gatewayOptions)
+        var otherOptions = settings.other
+        otherOptions?.apiKeys = [settings.apiKey]
+        if let otherOptions { other = try await SimulatedGateway.start(otherOptions) } else { other = nil }
         let secret = settings.webhookSecret
         var receiverOptions = settings.receiver
         receiverOptions.secrets = [secret]
         receiver = try await WebhookReceiver.start(receiverOptions)
         var workerAMQP = amqp
         if let port = settings.workerPort { workerAMQP.addresses[0].port = port }
-        configuration = Self.configuration(
+        var configuration = Self.configuration(
             settings, amqp: workerAMQP, prefix: prefix, gatewayPort: gateway.port, receiverURL: receiver.url,
             secret: secret)
+        if let other {
+            var second = configuration.gateways[0]
+            second.name = "other"
+            second.endpoint.port = other.port
+            configuration.gateways.append(second)
+        }
+        settings.changeRules(&configuration.rules)
+        configuration.gatewayRules = settings.gatewayRules
+        self.configuration = configuration
     }
 
     private static func configuration(
@@ -79,10 +103,15 @@ final class Deployment: Sendable {
         secret: WebhookSecret
     ) -> JobRunnerConfiguration {
         let loopback = CIDRBlock("127.0.0.0/8").map { [$0] } ?? []
-        let webhooks = WebhookConfiguration(
-            endpoints: ["receiver": .init(name: "receiver", url: receiverURL, secrets: [secret])],
+        var webhooks = WebhookConfiguration(
+            endpoints: [
+                "receiver": .init(
+                    name: "receiver", url: receiverURL, keys: .init(secrets: [secret]), options: settings.webhookOptions
+                )
+            ],
             defaultSecrets: [secret], timeout: .seconds(5), schedule: settings.schedule, jitter: 0,
             insecureHosts: ["127.0.0.1"], allowedNetworks: loopback, slowDownWait: .milliseconds(300))
+        webhooks.options = settings.webhookOptions
         let policy = WebhookPolicy(configuration: webhooks)
         let rules = JobRules(
             customerSource: settings.customerSource,
@@ -102,7 +131,7 @@ final class Deployment: Sendable {
                     return "\(error)"
                 }
             })
-        return JobRunnerConfiguration(
+        var configuration = JobRunnerConfiguration(
             broker: amqp,
             plan: TopologyPlan(
                 names: QueueNames(prefix: prefix), jobRetryTiers: [100, 500], webhookRetryTiers: [100, 500],
@@ -123,15 +152,21 @@ final class Deployment: Sendable {
             concurrency: settings.concurrency, prefetch: settings.prefetch ?? settings.concurrency * 2,
             highWaterBytes: settings.highWaterBytes, replyQueues: settings.replyQueues,
             parkAfter: settings.parkAfter, totalTimeout: settings.totalTimeout, drainTimeout: settings.drainTimeout,
-            retry: settings.retry, fairness: settings.fairness, cancelsWhenUnread: settings.cancelsWhenUnread)
+            retry: settings.retry, fairness: settings.fairness, budgets: settings.budgets,
+            cancelsWhenUnread: settings.cancelsWhenUnread)
+        configuration.roles = settings.roles
+        return configuration
     }
 
     /// Starts a worker and waits until it is ready.
-    func startWorker() async throws -> JobRunner {
+    func startWorker(roles: Set<WorkerRole>? = nil) async throws -> JobRunner {
+        var configuration = configuration
+        if let roles { configuration.roles = roles }
         var logger = Logger(label: "e2e") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
         let runner = try JobRunner(
-            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
+            loggers: WorkerLoggers { _ in logger })
         try runner.start()
         await runner.untilReady()
         return runner
@@ -139,6 +174,39 @@ final class Deployment: Sendable {
 
     func collector(customers: [String]) async throws -> ReplyCollector {
         try await ReplyCollector(amqp, queues: customers.map { "\(prefix).reply.\($0)" })
+    }
+
+    /// Webhooks as they come, until they are all that is waited for.
+    /// - Throws: where they are not in time; it says what came.
+    @discardableResult
+    func webhooks(
+        within limit: Duration = .seconds(60), until isEnough: @escaping @Sendable ([ReceivedWebhook]) -> Bool
+    ) async throws -> [ReceivedWebhook] {
+        let hooks = await withTaskGroup(of: [ReceivedWebhook].self) { group in
+            group.addTask { [receiver] in
+                var hooks: [ReceivedWebhook] = []
+                for await hook in receiver.deliveries {
+                    hooks.append(hook)
+                    if isEnough(hooks) { break }
+                }
+                return hooks
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return []
+            }
+            var hooks: [ReceivedWebhook] = []
+            for await part in group {
+                hooks += part
+                group.cancelAll()
+            }
+            return hooks
+        }
+        guard isEnough(hooks) else {
+            throw TestBroker.Failure(
+                description: "not all webhooks came, but \(hooks.map { "\($0.job ?? "?"): \($0.status)" })")
+        }
+        return hooks
     }
 
     /// Puts jobs on the broker, each confirmed.
@@ -210,7 +278,10 @@ final class Deployment: Sendable {
         return try await onOwnThread {
             let session = try AMQPSession(configuration: amqp, role: "inspector")
             defer { session.close() }
-            for queue in [names.jobs, names.jobsHigh, names.jobsLow, names.suspect, names.failed, names.webhooks]
+            for queue in [
+                names.jobs, names.jobsHigh, names.jobsLow, names.suspect, names.failed, names.webhooks,
+                names.orderedWebhooks,
+            ]
             where queue != excepted {
                 try session.consume(queue, noAck: true)
             }
@@ -223,6 +294,7 @@ final class Deployment: Sendable {
     /// Ends all but the workers, and takes the queues away.
     func tearDown() async throws {
         await gateway.shutdown()
+        await other?.shutdown()
         await receiver.shutdown()
         let (amqp, plan) = (amqp, configuration.plan)
         try await onOwnThread {

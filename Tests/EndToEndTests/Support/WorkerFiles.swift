@@ -17,10 +17,14 @@ final class WorkerFiles: Sendable {
         var drainTimeout = "20s"
         var concurrency = 200
         var logLevel = "info"
-        /// Lines for the sections `[broker]`, `[gateways.main]`, `[replies]`.
+        /// Empty: several workers of one test do not quarrel about a port.
+        var adminListen = ""
+        /// Lines for the sections `[broker]`, `[gateways.main]`, `[replies]`, `[admin]`, `[worker]`.
         var broker = ""
         var gateway = ""
         var replies = ""
+        var admin = ""
+        var worker = ""
         /// Whole sections.
         var more = ""
     }
@@ -38,6 +42,16 @@ final class WorkerFiles: Sendable {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// Changes `worker.conf` as an operator would.
+    func replace(_ changes: [String: String]) throws {
+        var text = try String(contentsOfFile: configuration, encoding: .utf8)
+        for (old, new) in changes {
+            guard text.contains(old) else { throw TestBroker.Failure(description: "worker.conf has no \(old)") }
+            text = text.replacing(old, with: new)
+        }
+        try write(text, to: "worker.conf")
+    }
 
     @discardableResult
     func write(_ text: String, to name: String) throws -> String {
@@ -95,6 +109,11 @@ final class WorkerFiles: Sendable {
             [worker]
             event_loops = 2
             log_level = "\(settings.logLevel)"
+            \(settings.worker)
+
+            [admin]
+            listen = "\(settings.adminListen)"
+            \(settings.admin)
             """
     }
 }
@@ -105,6 +124,7 @@ extension Deployment {
         let address = amqp.addresses[0]
         return WorkerFiles.Settings(
             brokerURL: "amqp://\(address.host):\(address.port)", gatewayURL: gateway.url, apiKey: apiKey,
-            webhookSecret: configuration.webhooks.defaultSecrets[0].reveal(), prefix: prefix, receiverURL: receiver.url)
+            webhookSecret: configuration.webhooks.defaultKeys.secrets[0].reveal(), prefix: prefix,
+            receiverURL: receiver.url)
     }
 }

@@ -77,6 +77,14 @@ final class WorkerProcess: Sendable {
     /// Its log lines; every line must be one.
     func logLines() throws -> [JSONValue] { try process.errors.map { try JSONValue(parsing: $0.utf8) } }
 
+    /// Waits for a log line.
+    func logLine(_ message: String) async throws -> JSONValue {
+        try await log.first(message) { event in
+            guard case .error(let line) = event, let value = try? JSONValue(parsing: line.utf8) else { return nil }
+            return value["message"]?.stringValue == message ? value : nil
+        }
+    }
+
     /// Everything that it told anybody on this machine.
     var everythingSaid: String {
         log.events.map { event in

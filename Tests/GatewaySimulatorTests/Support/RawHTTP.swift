@@ -1,14 +1,17 @@
 import NIOCore
 import NIOPosix
 
-/// Sends bytes over TCP and returns all that comes back until the server closes.
-func rawExchange(port: Int, _ request: String, then trailer: [UInt8] = []) async throws -> String {
+/// Sends bytes over TCP and returns all that comes back until the server closes, or for so long.
+func rawExchange(
+    port: Int, _ request: String, then trailer: [UInt8] = [], for patience: TimeAmount? = nil
+) async throws -> String {
     let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         .connect(host: "127.0.0.1", port: port) { channel in
             channel.eventLoop.makeCompletedFuture {
                 try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
             }
         }
+    if let patience { channel.channel.eventLoop.scheduleTask(in: patience) { channel.channel.close(promise: nil) } }
     return try await channel.executeThenClose { inbound, outbound in
         try await outbound.write(ByteBuffer(bytes: Array(request.utf8) + trailer))
         var answer = ByteBuffer()

@@ -26,7 +26,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
 
     /// Those that mean the same in both places.
     static let ofBoth = [
-        Refusal(status: "403 Forbidden", body: "no", code: "gateway_unauthorized"),
+        Refusal(status: "403 Forbidden", body: "no", code: "gateway_forbidden"),
         Refusal(status: "404 Not Found", code: "gateway_not_found"),
         Refusal(status: "408 Request Timeout", code: "gateway_timeout", isRetryable: true),
         Refusal(status: "409 Conflict", code: "gateway_conflict", isRetryable: true),
@@ -43,7 +43,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             body: String(repeating: "x", count: 100_000), code: "gateway_unavailable", isRetryable: true,
             retryAfter: .seconds(120)),
         Refusal(status: "503 Service Unavailable", headers: ["x-should-retry: false"], code: "gateway_unavailable"),
-        Refusal(status: "301 Moved", headers: ["Location: http://127.0.0.1:1/"], code: "gateway_error"),
-        Refusal(status: "307 Moved", headers: ["Location: /x"], code: "gateway_error"),
+        Refusal(status: "301 Moved", headers: ["Location: http://127.0.0.1:1/"], code: "gateway_redirected"),
+        Refusal(status: "307 Moved", headers: ["Location: /x"], code: "gateway_redirected"),
     ]
 }

@@ -131,7 +131,7 @@ extension GatewayClient {
     static let testLoop = MultiThreadedEventLoopGroup.singleton.next()
 
     func start(
-        _ model: String = "m", body: String = "{}", choices: Int = 1, traceparent: String? = nil,
+        _ model: String = "m", body: String = "{}", choices: Int = 1, trace: TraceContext? = nil,
         paused: Bool = false, on loop: any EventLoop = testLoop
     ) async throws -> OpenStream {
         try await loop.submit {
@@ -141,7 +141,7 @@ extension GatewayClient {
                 if case .ended = event { continuation.finish() }
             }
             let request = GatewayRequest(
-                model: model, body: ByteBuffer(string: body), choiceCount: choices, traceparent: traceparent)
+                model: model, body: ByteBuffer(string: body), choiceCount: choices, trace: trace)
             let stream = self.open(request, on: loop, handler: recorder)
             if paused { stream.pauseReading() }
             return OpenStream(events: events, stream: NIOLoopBound(stream, eventLoop: loop))

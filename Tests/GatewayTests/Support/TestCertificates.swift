@@ -22,11 +22,14 @@ final class TestCertificates: Sendable {
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    func server(_ name: String, protocols: [String] = []) throws -> NIOSSLContext {
+    func server(
+        _ name: String, protocols: [String] = [], change: (inout TLSConfiguration) -> Void = { _ in }
+    ) throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(path("\(name).pem")).map { .certificate($0) },
             privateKey: .privateKey(try .init(file: path("\(name).key"), format: .pem)))
         configuration.applicationProtocols = protocols
+        change(&configuration)
         return try NIOSSLContext(configuration: configuration)
     }
 

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHPACK
 import NIOHTTP1
 import NIOHTTP2
 import NIOPosix
@@ -6,11 +7,16 @@ import NIOSSL
 
 extension TestGateway {
     /// Every stream of every connection follows `script`.
+    /// - Parameter streamLimit: how many at once each connection takes, as its settings say.
     static func runHTTP2(
-        script: @escaping Script, body: @Sendable (TestGateway) async throws -> Void
+        streamLimit: Int = 100, script: @escaping Script, body: @Sendable (TestGateway) async throws -> Void
     ) async throws {
         let counter = Counter()
         let streamCounter = Counter()
+        let settings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: streamLimit),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: HPACKDecoder.defaultMaxHeaderListSize),
+        ]
         let tls = try GatewayTLSTests.certificates.get().server("good", protocols: ["h2"])
         let (streams, continuation) = AsyncStream<NIOAsyncChannel<ByteBuffer, ByteBuffer>>.makeStream()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -20,7 +26,7 @@ extension TestGateway {
                     _ = counter.next()
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-                    try pipeline.addHandler(NIOHTTP2Handler(mode: .server))
+                    try pipeline.addHandler(NIOHTTP2Handler(mode: .server, initialSettings: settings))
                     let multiplexer = HTTP2StreamMultiplexer(mode: .server, channel: channel) { stream in
                         stream.eventLoop.makeCompletedFuture {
                             let pipeline = stream.pipeline.syncOperations
@@ -29,7 +35,10 @@ extension TestGateway {
                             let wrapped = try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
                                 wrappingChannelSynchronously: stream,
                                 configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 4)))
-                            continuation.yield(wrapped)
+                            if case .terminated = continuation.yield(wrapped) {
+                                // It came after the test's end.
+                                Task { try? await wrapped.executeThenClose { _, _ in } }
+                            }
                         }
                     }
                     try pipeline.addHandler(multiplexer)
@@ -49,6 +58,8 @@ extension TestGateway {
                         }
                     }
                 }
+                // Not before each has been taken: one that nobody has taken cannot be let go.
+                group.cancelAll()
             }
         }
         let port = listener.localAddress?.port ?? 0
@@ -57,7 +68,6 @@ extension TestGateway {
             result = .success(try await body(TestGateway(port: port, accepted: counter, transport: .http2)))
         } catch { result = .failure(error) }
         continuation.finish()
-        server.cancel()
         _ = await server.value
         try await listener.close()
         try result.get()

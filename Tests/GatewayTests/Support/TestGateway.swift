@@ -112,6 +112,8 @@ final class TestPeer {
     private let output: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private var buffer = ByteBuffer()
     private(set) var maskKeys: [[UInt8]] = []
+    /// Bytes that came and were not asked for yet.
+    var unread: Int { buffer.readableBytes }
 
     init(
         transport: TestTransport, number: Int, channel: any Channel,

@@ -7,7 +7,7 @@ struct JobCase: MicroCase {
         rules: JobRules(models: ["gpt-4.1": ModelRoute(gateway: "main", upstreamModel: "gpt-4.1-2025-04-14")]))
     private let envelope = JobEnvelope(
         messageID: "order-20490131-000017", correlationID: "c-17", replyTo: "chat.reply.acme", userID: "acme",
-        customer: "acme", traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        customer: "acme", trace: TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
 
     init(size: Int) throws(BrokenSample) {
         body = Samples.job(size: size)

@@ -17,6 +17,24 @@ import Testing
     }
 
     static let cases: [Case] = [
+        // Routes.
+        Case(
+            "[models.a]\nfallbacks = [\"b\",\n\"a\"]\n[models.b]\nfallbacks = [\"c\"]\n[models.c]\nfallbacks = [\"a\"]\n[gateways.g]\nurl = \"wss://g\"",
+            ("2: models.a.fallbacks[0]: ", "leads back to where it begins: a -> b -> c -> a"),
+            ("3: models.a.fallbacks[1]: ", "a -> a"), ("5: models.b.fallbacks[0]: ", "b -> c -> a -> b"),
+            ("7: models.c.fallbacks[0]: ", "c -> a -> b -> c")),
+        Case(
+            "[gateways.g]\nurl = \"wss://g\"\n[models.gpt]\nfallbacks = [\"gtp\"]\n[profiles.p]\nmodel = \"gpt\"\nfallbacks = [\"gpt\", \"x\"]",
+            ("4: models.gpt.fallbacks[0]: ", "did you mean `gpt`"),
+            ("7: profiles.p.fallbacks[1]: ", "there is no [models.x]"),
+            ("7: profiles.p.fallbacks[0]: ", "is the profile's own model")),
+        Case(
+            "[gateways.g]\nurl = \"wss://g\"\n[models.a]\nfallback_on = [\"unavailble\"]",
+            ("4: models.a.fallback_on[0]: ", "did you mean `unavailable`")),
+        Case(
+            "[gateways.g]\nurl = \"wss://g\"\nmin_idle = 65\ncool_down = \"10m\"\n",
+            ("3: gateways.g.min_idle: ", "is over max_idle (64)"),
+            ("4: gateways.g.cool_down: ", "is longer than cool_down_most")),
         // Syntax.
         Case("[broker\nurl = 1", ("1: ", "Error while parsing")),
         Case("[broker]\nurl = ", ("2: ", "Error while parsing")),
@@ -97,7 +115,13 @@ import Testing
         Case(
             "[gateways.a]\nurl = \"https://a\"\nkey_file = \"\"\nkey_env = \"KEY\"",
             ("4: gateways.a.key_env: ", "is never asked")),
+        Case(
+            "[gateways.a]\nurl = \"https://a\"\nkey_header = \"Content-Type\"",
+            ("3: gateways.a.key_header: ", "must be the name of a header that is not taken, as api-key")),
+        Case("[gateways.a]\nurl = \"https://a\"\nkey_header = \"api key\"", ("3: gateways.a.key_header: ", "api-key")),
         Case("[gateways.a]\nurl = \"ftp://a\"", ("2: gateways.a.url: ", "https")),
+        Case("[gateways.a]\nurl = \"wss://a?b=c&model=m\"", ("2: gateways.a.url: ", "takes no `model` in its query")),
+        Case("[gateways.a]\nurl = \"https://a?api_key=sk-x\"", ("2: gateways.a.url: ", "the key stands in key_file")),
         Case("[jobs]\nconcurrency = 40000", ("1: jobs.prefetch_factor: ", "over 65535")),
         Case("[jobs]\ndefault_gateway = \"x\"", ("2: jobs.default_gateway: ", "there is no [gateways.x]")),
         Case(
@@ -106,6 +130,15 @@ import Testing
         Case(
             "[gateways.a]\nurl = \"ws://localhost\"\n[gateways.b]\nurl = \"ws://localhost\"\n[models.m]",
             ("5: models.m.gateway: ", "there are several gateways: a, b")),
+        Case("[budgets]\nday = -1", ("2: budgets.day: ", "must be 0 to 1000000000")),
+        Case("[budgets]\nweek = 1", ("2: budgets.week: ", "unknown key")),
+        Case("[budgets.customers.acme]\nmonth = \"1\"", ("2: budgets.customers.acme.month: ", "without quotes")),
+        Case(
+            "[broker]\njournal_max_age = \"31d\"\n[budgets.customers.acme]\nmonth = 1",
+            ("2: broker.journal_max_age: ", "is under 32d")),
+        Case(
+            "[broker]\njournal_max_age = \"1d\"\n[budgets]\nday = 0.5",
+            ("2: broker.journal_max_age: ", "is under 2d")),
         Case("[models.m]\n", ("1: models.m.gateway: ", "there is no [gateways.NAME]")),
         Case("[profiles.p]\nmodel = \"gpt-4.1\"", ("2: profiles.p.model: ", "there is no [models.\"gpt-4.1\"]")),
         Case(

@@ -80,6 +80,8 @@ import Webhooks
             ("wss://api.holysheep.ai/v1/realtime/chat/completions", true, 443, "/v1/realtime/chat/completions"),
             ("ws://api.holysheep.ai:8080/team/v2", false, 8080, "/team/v2/realtime/chat/completions"),
             ("ws://api.holysheep.ai/my/chat/completions", false, 80, "/my/chat/completions"),
+            ("wss://api.holysheep.ai/v1/?a=b/c", true, 443, "/v1/realtime/chat/completions?a=b/c"),
+            ("wss://api.holysheep.ai?", true, 443, "/v1/realtime/chat/completions"),
         ] as [(String, Bool, Int, String)])
     func gatewayAddress(url: String, isSecure: Bool, port: Int, path: String) throws {
         let configuration = try WorkerConfiguration(parsing: "[gateways.a]\nurl = \"\(url)\"")
@@ -97,6 +99,10 @@ import Webhooks
             ("https://api.openai.com", true, 443, "/v1/chat/completions"),
             ("http://api.openai.com:11434/v1/", false, 11434, "/v1/chat/completions"),
             ("http://api.openai.com/openai", false, 80, "/openai/chat/completions"),
+            (
+                "https://api.openai.com/openai/deployments/d?api-version=2024-10-21", true, 443,
+                "/openai/deployments/d/chat/completions?api-version=2024-10-21"
+            ),
         ] as [(String, Bool, Int, String)], ["", "transport = \"sse\""])
     func eventStreamAddress(_ address: (url: String, isSecure: Bool, port: Int, path: String), line: String) throws {
         let configuration = try WorkerConfiguration(
@@ -125,8 +131,10 @@ import Webhooks
                 max_message_bytes = 8192
                 max_fragments = 9
                 ca_file = "/ca.pem"
+                key_header = "api-key"
                 """)
         let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
+        #expect(gateway.keyHeader == "api-key")
         #expect(
             [
                 gateway.connectTimeout, gateway.firstChunkTimeout, gateway.idleTimeout, gateway.endGrace,
@@ -137,15 +145,60 @@ import Webhooks
         #expect(gateway.certificateAuthorityFile == "/ca.pem")
     }
 
+    @Test func routesAndPools() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [gateways.a]
+                url = "wss://a"
+                min_idle = 2
+                ping_interval = "3s"
+                pong_timeout = "1s"
+                max_in_flight = 9
+                cool_down_after = 2
+                cool_down = "4s"
+                cool_down_most = "8s"
+                [models.m]
+                upstream = "up-m"
+                fallbacks = ["n"]
+                fallback_on = ["rate_limited", "content_filter"]
+                max_in_flight = 3
+                [models.n]
+                [profiles.p]
+                fallbacks = []
+                """)
+        let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
+        #expect(gateway.minimumIdle == 2 && gateway.warmModels == ["n", "up-m"])
+        #expect(gateway.pingInterval == .seconds(3) && gateway.pongTimeout == .seconds(1))
+        #expect(gateway.keys.map(\.source) == ["gateway_key"])
+        #expect(
+            configuration.gatewayRules["a"]
+                == GatewayRules(
+                    maximumInFlight: 9, coolDown: .init(failures: 2, first: .seconds(4), longest: .seconds(8))))
+        let rules = configuration.jobRules
+        #expect(
+            rules.models["m"]
+                == ModelRoute(
+                    gateway: "a", upstreamModel: "up-m", fallbacks: ["n"],
+                    fallbackCauses: [.rateLimited, .contentFilter], maximumInFlight: 3))
+        #expect(rules.models["n"] == ModelRoute(gateway: "a", upstreamModel: "n"))
+        #expect(rules.profiles["p"]?.fallbacks == [])
+        #expect(
+            try WorkerConfiguration(parsing: "[gateways.a]\nurl = \"wss://a\"").gatewayRules["a"] == GatewayRules())
+    }
+
     /// The defaults of the file are those of the layers below.
     @Test func defaultsAgree() throws {
         let configuration = try WorkerConfiguration(parsing: "[gateways.a]\nurl = \"wss://a\"")
         let gateway = try #require(try configuration.gatewayConfigurations(in: environment)["a"])
-        let own = GatewayConfiguration(name: "a", endpoint: gateway.endpoint, apiKey: "sk-1")
+        var own = GatewayConfiguration(name: "a", endpoint: gateway.endpoint, apiKey: "sk-1")
+        own.keys[0].source = "gateway_key"
         #expect("\(gateway)" == "\(own)")
         let webhooks = try configuration.webhookConfiguration(in: environment)
         var standard = WebhookConfiguration()
         standard.retryTiers = webhooks.retryTiers
+        #expect(webhooks.options == standard.options)
+        // Its sets print in any order.
+        standard.options = webhooks.options
         #expect("\(webhooks)" == "\(standard)")
         #expect(configuration.jobRules.replies == ReplyRules())
         #expect(configuration.jobRules.maximumBytes == JobRules().maximumBytes)
@@ -171,8 +224,8 @@ import Webhooks
                 retry_tiers = ["1s", "2s"]
                 """)
         let webhooks = try configuration.webhookConfiguration(in: environment)
-        #expect(try webhooks.defaultSecrets == [Self.secret(1)])
-        #expect(try webhooks.customerSecrets == ["acme": [Self.secret(2), Self.secret(3)]])
+        #expect(try webhooks.defaultKeys.secrets == [Self.secret(1)])
+        #expect(try webhooks.customerKeys.mapValues(\.secrets) == ["acme": [Self.secret(2), Self.secret(3)]])
         #expect(
             try webhooks.endpoints == [
                 "own": .init(name: "own", url: "https://example.com/hook?a=b", secrets: [Self.secret(4)]),
@@ -289,5 +342,30 @@ import Webhooks
         #expect(runner.retry == own.retry && runner.parkAfter == own.parkAfter)
         #expect(runner.fairness == FairnessPolicy(customerConcurrency: 0) && own.fairness == FairnessPolicy())
         #expect(runner.cancelsWhenUnread == own.cancelsWhenUnread && !own.cancelsWhenUnread)
+    }
+}
+
+extension ConversionTests {
+    /// A customer's own day stands beside the others' month; 0 lifts a limit.
+    @Test func budgets() throws {
+        let configuration = try WorkerConfiguration(
+            parsing: """
+                [budgets]
+                day = 2.5
+                month = 40
+                assumed_tokens = 99
+                [budgets.customers.acme]
+                day = 10
+                [budgets.customers.free]
+                day = 0
+                month = 0
+                """)
+        let policy = configuration.budgetPolicy
+        #expect(policy.standard == .init(day: Money(usd: 2.5), month: Money(usd: 40)) && policy.assumedTokens == 99)
+        #expect(
+            policy.customers == [
+                "acme": .init(day: Money(usd: 10), month: Money(usd: 40)), "free": .init(day: nil, month: nil),
+            ])
+        #expect(WorkerConfiguration().budgetPolicy == BudgetPolicy())
     }
 }

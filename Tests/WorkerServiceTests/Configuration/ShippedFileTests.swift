@@ -41,13 +41,14 @@ import Testing
             if bare.hasPrefix("[") {
                 table = bare.dropFirst().prefix { $0 != "]" }.split(separator: ".").map(String.init)
                 let named = [
-                    ["gateways"], ["models"], ["profiles"], ["fairness", "customers"], ["webhooks", "customers"],
+                    ["gateways"], ["models"], ["profiles"], ["fairness", "customers"], ["budgets", "customers"],
+                    ["webhooks", "customers"],
                     ["webhooks", "endpoints"],
                 ]
                 if let prefix = named.first(where: { table.starts(with: $0) && table.count > $0.count }) {
                     table = prefix + ["NAME"]
                 }
-            } else if let key = bare.firstMatch(of: #/^([a-z_]+) = /#) {
+            } else if let key = bare.firstMatch(of: #/^([a-z0-9_]+) = /#) {
                 shown.insert(table + [String(key.1)])
             }
         }

@@ -4,6 +4,8 @@ struct ConfigurationSection<Table: Sendable>: Sendable {
     let read: @Sendable (TOMLNode, inout Table, ConfigurationReport) -> Void
     let keyNames: @Sendable (_ prefix: [String]) -> [[String]]
     let write: @Sendable (Table, inout ConfigurationReference) -> Void
+    /// Every key below as TOML, by its place.
+    let values: @Sendable (Table, _ prefix: [String]) -> [[String]: String]
 
     init<Child: ConfigurationTable>(
         _ name: String, _ path: any WritableKeyPath<Table, Child> & Sendable, _ why: String
@@ -14,6 +16,7 @@ struct ConfigurationSection<Table: Sendable>: Sendable {
         self.write = { table, reference in
             reference.write(table[keyPath: path], named: name, why: why)
         }
+        self.values = { table, prefix in table[keyPath: path].values(under: prefix + [name]) }
     }
 
     /// `example` is the NAME that the reference shows where the configuration has none.
@@ -46,6 +49,13 @@ struct ConfigurationSection<Table: Sendable>: Sendable {
         self.keyNames = { prefix in Child.keyNames(under: prefix + [name, "NAME"]) }
         self.write = { table, reference in
             reference.write(each: table[keyPath: path], named: name, example: example, why: why)
+        }
+        self.values = { table, prefix in
+            table[keyPath: path].reduce(into: [:]) { values, child in
+                // The table itself counts: one without a key is there, or is not.
+                values[prefix + [name, child.key]] = ""
+                values.merge(child.value.values(under: prefix + [name, child.key])) { $1 }
+            }
         }
     }
 }

@@ -1,12 +1,15 @@
-/// A table of `worker.conf`. A new key is a property with its default and one line in `keys`.
+/// A table of `worker.conf`, or of another document that is read as strictly. A new key is a property with its default and one line in `keys`.
 protocol ConfigurationTable: Sendable {
     init()
     static var keys: [ConfigurationKey<Self>] { get }
     static var sections: [ConfigurationSection<Self>] { get }
+    /// Every key of the document that the table stands in.
+    static var documentKeyNames: [[String]] { get }
 }
 
 extension ConfigurationTable {
     static var sections: [ConfigurationSection<Self>] { [] }
+    static var documentKeyNames: [[String]] { WorkerConfiguration.keyNames() }
 
     /// Takes over what the node says; reports every mistake, and goes on.
     mutating func read(_ node: TOMLNode, _ report: ConfigurationReport) {
@@ -29,6 +32,21 @@ extension ConfigurationTable {
         }
     }
 
+    /// Every key that has a value, by its place, with the value as TOML.
+    func values(under prefix: [String] = []) -> [[String]: String] {
+        var values: [[String]: String] = [:]
+        for key in Self.keys { values[prefix + [key.name]] = key.render(self) }
+        for section in Self.sections { values.merge(section.values(self, prefix)) { $1 } }
+        return values
+    }
+
+    /// The places of what differs, dotted and sorted.
+    func changes(to other: Self) -> [String] {
+        let (before, after) = (values(), other.values())
+        return Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }.map { $0.joined(separator: ".") }
+            .sorted()
+    }
+
     /// Every key below, dotted, with `NAME` for the names that an operator chooses.
     static func keyNames(under prefix: [String] = []) -> [[String]] {
         keys.map { prefix + [$0.name] } + sections.flatMap { $0.keyNames(prefix) }
@@ -46,7 +64,7 @@ extension ConfigurationTable {
         if let nearest = Spelling.nearest(to: name, among: known) {
             return "unknown key; did you mean `\(nearest)`?"
         }
-        let elsewhere = WorkerConfiguration.keyNames().filter { $0.last == name && $0.count > 1 }
+        let elsewhere = documentKeyNames.filter { $0.last == name && $0.count > 1 }
         if let place = elsewhere.first {
             return "unknown key here; it belongs into [\(place.dropLast().joined(separator: "."))]"
         }

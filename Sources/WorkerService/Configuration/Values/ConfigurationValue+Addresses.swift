@@ -21,8 +21,14 @@ extension ConfigurationValue<ServiceURL> {
         .text("ws://, wss://, http:// or https:// URL") { text throws(ConfigurationValueError) in
             let url = try ServiceURL.parse(text, schemes: ["wss", "ws", "https", "http"])
             if url.user != nil { throw ConfigurationValueError("takes no user; the key stands in key_file") }
-            if url.query != nil {
-                throw ConfigurationValueError("takes no query (?...); the model is put in by itself")
+            for item in (url.query ?? "").split(separator: "&") {
+                let name = String(item.prefix { $0 != "=" })
+                if name == "model" {
+                    throw ConfigurationValueError("takes no `model` in its query; it is put in by itself")
+                }
+                if SecretSpelling.isSecret(name) {
+                    throw ConfigurationValueError("takes no `\(name)` in its query; the key stands in key_file")
+                }
             }
             return url
         } render: {
@@ -35,6 +41,38 @@ extension ConfigurationValue<ServiceURL> {
             let url = try ServiceURL.parse(text, schemes: ["https", "http"])
             if url.user != nil { throw ConfigurationValueError("takes no user; requests are signed instead") }
             return url
+        } render: {
+            $0.description
+        }
+    }
+}
+
+extension ConfigurationValue<ServiceURL> {
+    static var proxy: Self {
+        .text("http:// URL of a host and port") { text throws(ConfigurationValueError) in
+            if text.lowercased().hasPrefix("https://") {
+                throw ConfigurationValueError(
+                    "must begin with http://: TLS to the proxy itself is not supported (what goes to https:// endpoints "
+                        + "is encrypted through it all the same)")
+            }
+            let url = try ServiceURL.parse(text, schemes: ["http"])
+            guard url.user == nil, url.query == nil, url.path.isEmpty || url.path == "/" else {
+                throw ConfigurationValueError("takes only a host and a port, as http://proxy.internal:3128")
+            }
+            return url
+        } render: {
+            $0.description
+        }
+    }
+}
+
+extension ConfigurationValue<HostRules.Pattern> {
+    static var hostPattern: Self {
+        .text("host, or *.domain for all hosts under it") { text throws(ConfigurationValueError) in
+            guard let pattern = HostRules.Pattern(text) else {
+                throw ConfigurationValueError("must be a host without a port, or *. and a domain")
+            }
+            return pattern
         } render: {
             $0.description
         }

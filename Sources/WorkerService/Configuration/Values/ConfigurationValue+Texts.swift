@@ -1,3 +1,5 @@
+import Gateway
+
 extension ConfigurationValue<String> {
     /// A text without control characters.
     static func text(_ summary: String, longest: Int = 256, mayBeEmpty: Bool = false) -> Self {
@@ -56,6 +58,14 @@ extension ConfigurationValue<String> {
                 name.utf8.allSatisfy { ConfigurationName.isWordByte($0) && $0 != UInt8(ascii: "-") }
                 && !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(name.utf8.first ?? 0)
             return isName ? nil : "must be a name of letters, digits and _"
+        }
+    }
+
+    /// A header that a gateway's key may travel in.
+    static var keyHeader: Self {
+        text("name of a header", longest: 64).checked { name in
+            GatewayConfigurationError.canCarryKey(name)
+                ? nil : "must be the name of a header that is not taken, as api-key"
         }
     }
 

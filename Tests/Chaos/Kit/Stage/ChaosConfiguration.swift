@@ -75,6 +75,9 @@ package struct ChaosConfiguration: Sendable {
         [webhooks.endpoints.receiver]
         url = "http://127.0.0.1:\(webhookPort)/"
 
+        [admin]
+        listen = ""
+
         [worker]
         event_loops = 2
         """

@@ -1,0 +1,54 @@
+internal import ChatModel
+
+/// Attempts of a job whose worker died before it could say what they cost: whoever gets the job says it.
+struct KilledAttempts {
+    private let job: Job?
+    let charges: [Charge]
+
+    static let none = KilledAttempts()
+
+    private init() {
+        job = nil
+        charges = []
+    }
+
+    /// - Parameter attempt: the first of the present delivery.
+    init(of job: Job, before attempt: AttemptNumber, _ host: JobHost) {
+        self.job = job
+        guard attempt.deliveryCount > 0 else {
+            charges = []
+            return
+        }
+        let now = host.wallClock().milliseconds
+        charges = host.journal.withLedger { ledger in
+            let starts = ledger.unaccounted(job.key, before: attempt)
+            for start in starts { ledger.noteEnding(start.key, start.attempt) }
+            return starts
+        }.map { Charge($0, usage: TokenUsage(killed: $0, now: now), outcome: .killed) }
+    }
+
+    var cost: Money { charges.total ?? .zero }
+
+    /// Their usage events.
+    func events(
+        _ host: JobHost, settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+    ) -> [DurableMessage] {
+        guard let job else { return [] }
+        let log = AnswerLog(defaults: .init(id: "", model: job.route.upstreamModel, created: 0))
+        let time = host.wallClock()
+        for charge in charges { host.spending.add(charge) }
+        return charges.compactMap { charge in
+            ResultWriter(
+                job: job, attempt: AttemptNumber(), tries: 1, timings: JobTimings(), tokensWasted: 0, shown: charge,
+                charges: [], log
+            ).usageEvent(log, host, time: time, settled: settled)
+        }
+    }
+}
+
+extension [Charge] {
+    /// `nil` where none has a price.
+    var total: Money? {
+        reduce(nil) { total, charge in charge.cost.map { $0 + (total ?? .zero) } ?? total }
+    }
+}

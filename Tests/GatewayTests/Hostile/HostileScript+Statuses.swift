@@ -1,0 +1,82 @@
+import Gateway
+
+extension HostileScript {
+    static let statuses: [String: HostileScript] = [
+        "status-200-json": refusal("200 OK", json, #"{"object":"chat.completion","choices":[]}"#),
+        "status-200-html": refusal("200 OK", ["Content-Type: text/html"], "<html>"),
+        "status-200-gzip": refusal(
+            "200 OK", ["Content-Type: text/event-stream", "Content-Encoding: gzip"], "\u{1F}\u{8B}"),
+        "status-200-error": refusal("200 OK", json, #"{"error":{"type":"overloaded_error","message":"sk-test"}}"#),
+        "status-301": refusal("301 Moved Permanently", ["Location: http://127.0.0.1:1/"]),
+        "status-307": refusal("307 Temporary Redirect", ["Location: /elsewhere"]),
+        "status-400": refusal("400 Bad Request", json, #"{"error":{"type":"invalid_request_error"}}"#),
+        "status-400-filter": refusal(
+            "400 Bad Request", json, #"{"error":{"code":"content_filter","message":"sk-test-0123456789"}}"#),
+        "status-401": refusal("401 Unauthorized", json, #"{"error":{"message":"sk-test-0123456789 is wrong"}}"#),
+        "status-403": refusal("403 Forbidden", [], "sk-test-0123456789"),
+        "status-404": refusal("404 Not Found"),
+        "status-408": refusal("408 Request Timeout"),
+        "status-409": refusal("409 Conflict"),
+        "status-413": refusal("413 Content Too Large"),
+        "status-418": refusal("418 I'm a teapot"),
+        "status-429": refusal("429 Too Many Requests"),
+        "status-429-after": refusal("429 Too Many Requests", ["Retry-After: 7"], after: .seconds(7)),
+        "status-429-after-ms": refusal(
+            "429 Too Many Requests", ["retry-after-ms: 1500", "Retry-After: 7"], after: .milliseconds(1500)),
+        "status-429-quota": refusal("429 Too Many Requests", json, #"{"error":{"code":"insufficient_quota"}}"#),
+        "status-429-no-end": HostileScript(retryAfter: .seconds(9), change: { $0.connectTimeout = .seconds(1) }) {
+            peer, _ in
+            try await peer.readAnyRequest()
+            try await peer.send(Array("HTTP/1.1 429 X\r\nContent-Length: 100\r\nRetry-After: 9\r\n\r\n{".utf8))
+            await peer.waitForEnd()
+        },
+        "status-500": refusal("500 Internal Server Error"),
+        "status-502": refusal("502 Bad Gateway"),
+        "status-503-after": refusal(
+            "503 Service Unavailable", ["Retry-After: 120"], String(repeating: "x", count: 100_000),
+            after: .seconds(120)),
+        "status-503-no-retry": refusal("503 Service Unavailable", ["x-should-retry: false"]),
+        "status-529": refusal("529 Overloaded"),
+    ]
+
+    private static let json = ["Content-Type: application/json"]
+
+    /// An answer to the upgrade, or to the request, that is none.
+    static func refusal(
+        _ status: String, _ headers: [String] = [], _ body: String = "", after: Duration? = nil
+    ) -> HostileScript {
+        HostileScript(retryAfter: after) { peer, _ in
+            try await peer.readAnyRequest()
+            try await peer.answer(status, headers: headers, body: body)
+            await peer.waitForEnd()
+        }
+    }
+
+    static let errors: [String: HostileScript] = [
+        "error-nested": message(#"{"error":{"message":"sk-test-0123456789","type":"server_error"}}"#),
+        "error-flat": message(#"{"type":"error","code":"context_length_exceeded","message":"x"}"#),
+        "error-typed": message(
+            #"{"type":"error","status":429,"error":{"type":"x","headers":{"retry-after":"7"}}}"#, after: .seconds(7)),
+        "error-text": message(#"{"error":"out of memory"}"#),
+        "error-quota": message(#"{"error":{"type":"insufficient_quota","message":"x"}}"#),
+        "error-content-filter": message(#"{"error":{"code":"content_filter","type":null,"message":"x"}}"#),
+        "error-in-mid-answer": begun { peer, _ in
+            try await peer.send(#"{"error":{"message":"sk-test-0123456789","type":"server_error"}}"#)
+            await peer.waitForEnd()
+        },
+        "error-after-the-finish": begun(text: "a") { peer, _ in
+            try await peer.send(AnswerText.finish(), #"{"error":{"type":"server_error"}}"#)
+            await peer.waitForEnd()
+        },
+    ]
+
+    /// The first message after the request.
+    static func message(_ text: String, after: Duration? = nil) -> HostileScript {
+        HostileScript(retryAfter: after) { peer, _ in
+            try await peer.open()
+            _ = try await peer.readRequest()
+            try await peer.send(text)
+            await peer.waitForEnd()
+        }
+    }
+}
