@@ -72,20 +72,21 @@ extension BrokerLink {
     // MARK: Consuming
 
     /// For the consumers that are started after it, each (RabbitMQ's reading of `global` = false).
-    func setPrefetch(_ count: UInt16) throws(AMQPError) {
-        _ = amqp_basic_qos(state, Self.channel, 0, count, 0)
-        try checkReply("set the prefetch")
+    func setPrefetch(_ count: UInt16, on channel: UInt16 = channel) throws(AMQPError) {
+        _ = amqp_basic_qos(state, channel, 0, count, 0)
+        try checkReply("set the prefetch", on: channel)
     }
 
     func consume(
-        _ queue: String, tag: String, noAck: Bool = false, exclusive: Bool = false, arguments: FieldTable
+        _ queue: String, tag: String, noAck: Bool = false, exclusive: Bool = false, arguments: FieldTable,
+        on channel: UInt16 = channel
     ) throws(AMQPError) {
         let arena = CArena()
         _ = amqp_basic_consume(
-            state, Self.channel, try arena.shortString(queue, "queue name"),
+            state, channel, try arena.shortString(queue, "queue name"),
             try arena.shortString(tag, "consumer tag"), 0, noAck ? 1 : 0, exclusive ? 1 : 0,
             try arena.table(arguments))
-        try checkReply("consume queue '\(queue)'")
+        try checkReply("consume queue '\(queue)'", on: channel)
     }
 
     func cancel(tag: String) throws(AMQPError) {
@@ -109,8 +110,8 @@ extension BrokerLink {
         try check(amqp_send_method(state, Self.channel, MethodID.basicGet, &method), "basic.get")
     }
 
-    func acknowledge(_ tag: UInt64, multiple: Bool) throws(AMQPError) {
-        try check(amqp_basic_ack(state, Self.channel, tag, multiple ? 1 : 0), "basic.ack")
+    func acknowledge(_ tag: UInt64, multiple: Bool, on channel: UInt16 = channel) throws(AMQPError) {
+        try check(amqp_basic_ack(state, channel, tag, multiple ? 1 : 0), "basic.ack")
     }
 
     func reject(_ tag: UInt64, requeue: Bool) throws(AMQPError) {

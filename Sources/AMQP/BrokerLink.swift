@@ -1,10 +1,14 @@
 import CRabbitMQ
 import Glibc
 
-/// One open connection to a broker with one channel: librabbitmq's state, wrapped so that its types go no further.
-/// Used by the one thread that opened it.
+/// One open connection to a broker: librabbitmq's state, wrapped so that its types go no further. Used by the one thread
+/// that opened it.
 final class BrokerLink {
+    /// Where everything happens that names no other.
     static let channel: UInt16 = 1
+    /// Where a consumer reads streams. Their messages are acknowledged in the order in which they come, so on a channel
+    /// without jobs, which end in any order, one ack stands for many.
+    static let streamChannel: UInt16 = 2
     /// RabbitMQ's own default. Less would not hold the largest headers that `PublishTemplate` allows.
     static let frameMax: Int32 = 131_072
     private static let leastFrameMax: Int32 = 70_000
@@ -93,10 +97,10 @@ final class BrokerLink {
         _ = amqp_connection_close(state, AMQP_REPLY_SUCCESS)
     }
 
-    func openChannel() throws(AMQPError) {
-        _ = amqp_channel_open(state, Self.channel)
-        try checkReply("open a channel")
-        isChannelOpen = true
+    func openChannel(_ channel: UInt16 = channel) throws(AMQPError) {
+        _ = amqp_channel_open(state, channel)
+        try checkReply("open a channel", on: channel)
+        if channel == Self.channel { isChannelOpen = true }
     }
 
     private func setSocketOptions() {
@@ -200,7 +204,7 @@ final class BrokerLink {
     }
 
     /// Checks what the last synchronous method was answered with.
-    func checkReply(_ what: @autoclosure () -> String) throws(AMQPError) {
+    func checkReply(_ what: @autoclosure () -> String, on channel: UInt16 = channel) throws(AMQPError) {
         // Answered: the next call has its own time.
         enterWaiting()
         let reply = amqp_get_rpc_reply(state)
@@ -208,7 +212,7 @@ final class BrokerLink {
         let error = AMQPError.reply(reply, what(), address: address)
         switch error.code {
         // The broker waits for channel.close-ok before the channel number can be used again.
-        case .channelClosed: confirmChannelClose()
+        case .channelClosed: confirmChannelClose(channel)
         case .connectionClosed:
             confirmConnectionClose()
             isBroken = true
@@ -217,10 +221,10 @@ final class BrokerLink {
         throw error
     }
 
-    func confirmChannelClose() {
-        isChannelOpen = false
+    func confirmChannelClose(_ channel: UInt16 = channel) {
+        if channel == Self.channel { isChannelOpen = false }
         var method = amqp_channel_close_ok_t()
-        _ = amqp_send_method(state, Self.channel, MethodID.channelCloseOk, &method)
+        _ = amqp_send_method(state, channel, MethodID.channelCloseOk, &method)
     }
 
     func confirmConnectionClose() {

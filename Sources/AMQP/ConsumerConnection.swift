@@ -31,7 +31,7 @@ public final class ConsumerConnection: Sendable {
         try thread.start(name: "amqp-consumer") { makeLoop(mailbox).run() }
     }
 
-    /// From any thread. A tag of an earlier generation, or one that was settled already, is ignored.
+    /// From any thread. A tag of an earlier generation or of a stream, or one that was settled already, is ignored.
     public func acknowledge(_ tag: DeliveryTag) {
         mailbox.settle(Settlement(tag: tag, verdict: .acknowledge))
     }
@@ -41,9 +41,9 @@ public final class ConsumerConnection: Sendable {
         mailbox.settle(Settlement(tag: tag, verdict: requeue ? .requeue : .reject))
     }
 
-    /// Cancels every consumer, except those of streams, which go on until `close`. Returns when the broker confirmed that nothing more is coming, or the connection is
-    /// lost. Deliveries may still arrive meanwhile; acks still work afterwards. A connection that is lost after
-    /// this is not opened again.
+    /// Cancels every consumer, except those of streams, which go on until `close`. Returns when the broker confirmed that
+    /// nothing more is coming, or the connection is lost. Deliveries may still arrive meanwhile; acks still work afterwards.
+    /// A connection that is lost after this is not opened again.
     public func stopConsuming() async {
         if thread.isStarted { await mailbox.stopConsuming() }
     }

@@ -18,8 +18,8 @@ public struct Consumption: Sendable, Equatable {
     public var queue: String
     /// 1-65535 (16 bits on the wire).
     public var prefetch: UInt16
-    /// A stream: read from its beginning, and after a reconnect from where reading had come to. Its messages must be
-    /// acknowledged too; that only asks for more.
+    /// A stream: read from its beginning, and after a reconnect from where reading had come to. The connection acknowledges
+    /// its messages, once the delegate has heard them.
     public var isStream: Bool
     /// Seconds since 1970: of a stream, what is older is not read (but for what was stored together with newer messages).
     public var since: UInt64?

@@ -18,6 +18,10 @@ final class ConsumerLoop {
 
     private var generation: UInt64 = 0
     private var batcher = AckBatcher(generation: 0)
+    /// One for each channel.
+    private var jobFrames: FrameAssembler
+    private var streamFrames: FrameAssembler
+    private var streamAcks: StreamAcks
     /// Consumers that live, by tag, and the queue of each.
     private var consumers: [String: String] = [:]
     /// Of each stream, the offset of the next message to read.
@@ -43,6 +47,9 @@ final class ConsumerLoop {
         self.maximumBodySize = maximumBodySize
         self.mailbox = mailbox
         self.logger = logger
+        jobFrames = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
+        streamFrames = FrameAssembler(channel: BrokerLink.streamChannel, maximumBodySize: maximumBodySize)
+        streamAcks = StreamAcks(prefetches: consumptions.filter(\.isStream).map(\.prefetch))
         poller = ConnectionPoller(ownership: mailbox.ownership)
     }
 
@@ -124,6 +131,9 @@ final class ConsumerLoop {
         // A new generation before the first delivery can come, also where preparing fails half way.
         generation += 1
         batcher = AckBatcher(generation: generation)
+        jobFrames = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
+        streamFrames = FrameAssembler(channel: BrokerLink.streamChannel, maximumBodySize: maximumBodySize)
+        streamAcks.restart()
         consumers = [:]
         isCancelling = false
         askedAt = nil
@@ -131,11 +141,13 @@ final class ConsumerLoop {
         isSilent = false
         try link.watched { () throws(AMQPError) in
             try link.declare(topology)
+            if consumptions.contains(where: \.isStream) { try link.openChannel(BrokerLink.streamChannel) }
             for (index, consumption) in consumptions.enumerated() {
                 let tag = "chat-worker-\(index)"
+                let channel = consumption.isStream ? BrokerLink.streamChannel : BrokerLink.channel
                 consumers[tag] = consumption.queue
-                try link.setPrefetch(consumption.prefetch)
-                try link.consume(consumption.queue, tag: tag, arguments: arguments(of: consumption))
+                try link.setPrefetch(consumption.prefetch, on: channel)
+                try link.consume(consumption.queue, tag: tag, arguments: arguments(of: consumption), on: channel)
             }
         }
     }
@@ -150,13 +162,12 @@ final class ConsumerLoop {
 
     /// Until somebody asks to close; throws when the connection is lost.
     private func serve(_ link: BrokerLink) throws(AMQPError) {
-        var assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
         while true {
             let now = Monotonic.now()
             mailbox.pulse.beat(now: now)
             link.enter(now: now)
             try beat(link, now: now)
-            let isDry = try receive(link, &assembler)
+            let isDry = try receive(link)
             if isSilent == lease.isValid(now: now) { turned() }
             try settle(link)
             try stopIfAsked(link)
@@ -179,6 +190,7 @@ final class ConsumerLoop {
     private func beat(_ link: BrokerLink, now: UInt64) throws(AMQPError) {
         guard now &- lastBeat >= link.heartbeat / DeliveryLease.questionsPerHeartbeat else { return }
         lastBeat = now
+        if let tag = streamAcks.takeAll() { try acknowledgeStreams(tag, link) }
         guard askedAt == nil else { return try link.sendHeartbeat() }
         askedAt = now
         try link.askForFlow()
@@ -195,30 +207,29 @@ final class ConsumerLoop {
     }
 
     /// Handles what has come. True where nothing is left for now.
-    private func receive(_ link: BrokerLink, _ assembler: inout FrameAssembler) throws(AMQPError) -> Bool {
+    private func receive(_ link: BrokerLink) throws(AMQPError) -> Bool {
         for _ in 0..<Self.framesPerTurn {
             guard let frame = try link.nextFrame() else { return true }
-            let event = try assembler.consume(frame)
+            let channel = frame.channel
+            let event =
+                channel == BrokerLink.streamChannel ? try streamFrames.consume(frame) : try jobFrames.consume(frame)
             link.releaseBuffers()
-            if let event { try handle(event, link) }
+            if let event { try handle(event, on: channel, link) }
         }
         return false
     }
 
-    private func handle(_ event: BrokerEvent, _ link: BrokerLink) throws(AMQPError) {
+    private func handle(_ event: BrokerEvent, on channel: UInt16, _ link: BrokerLink) throws(AMQPError) {
         switch event {
+        case .delivered(let consumerTag, let message) where channel == BrokerLink.streamChannel:
+            let queue = consumers[consumerTag] ?? ""
+            if let offset = message.properties.headers.integer("x-stream-offset") { offsets[queue] = offset &+ 1 }
+            delegate.consumerReceived(delivery(message, from: queue, tag: 0))
+            if let tag = streamAcks.delivered(message.deliveryTag) { try acknowledgeStreams(tag, link) }
         case .delivered(let consumerTag, let message):
             batcher.delivered(message.deliveryTag)
-            let queue = consumers[consumerTag] ?? ""
-            if offsets[queue] != nil, let offset = message.properties.headers.integer("x-stream-offset") {
-                offsets[queue] = offset &+ 1
-            }
             delegate.consumerReceived(
-                Delivery(
-                    tag: DeliveryTag(generation: generation, value: message.deliveryTag), queue: queue,
-                    redelivered: message.redelivered, exchange: message.exchange, routingKey: message.routingKey,
-                    properties: message.properties, body: message.body, bodySize: message.bodySize,
-                    isOversize: message.isOversize))
+                delivery(message, from: consumers[consumerTag] ?? "", tag: message.deliveryTag))
         case .cancelled(let consumerTag):
             let queue = consumers.removeValue(forKey: consumerTag) ?? consumerTag
             offsets[queue] = nil
@@ -233,7 +244,7 @@ final class ConsumerLoop {
             consumers[consumerTag] = nil
             finishCancelling()
         case .channelClosed(let code, let text):
-            link.confirmChannelClose()
+            link.confirmChannelClose(channel)
             throw AMQPError(.channelClosed, text, replyCode: code)
         case .connectionClosed(let code, let text):
             link.confirmConnectionClose()
@@ -244,6 +255,17 @@ final class ConsumerLoop {
         case .got, .getEmpty, .returned, .acknowledged, .refused, .blocked, .unblocked:
             break
         }
+    }
+
+    private func delivery(_ message: IncomingMessage, from queue: String, tag: UInt64) -> Delivery {
+        Delivery(
+            tag: DeliveryTag(generation: generation, value: tag), queue: queue, redelivered: message.redelivered,
+            exchange: message.exchange, routingKey: message.routingKey, properties: message.properties,
+            body: message.body, bodySize: message.bodySize, isOversize: message.isOversize)
+    }
+
+    private func acknowledgeStreams(_ tag: UInt64, _ link: BrokerLink) throws(AMQPError) {
+        try link.acknowledge(tag, multiple: true, on: BrokerLink.streamChannel)
     }
 
     private func settle(_ link: BrokerLink) throws(AMQPError) {

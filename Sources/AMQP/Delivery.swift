@@ -3,6 +3,7 @@
 public struct DeliveryTag: Sendable, Hashable {
     /// Counts the consumer's connections from 1.
     public let generation: UInt64
+    /// 0: of a stream, whose messages the connection itself acknowledges.
     public let value: UInt64
 
     public init(generation: UInt64, value: UInt64) {

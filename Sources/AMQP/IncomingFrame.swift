@@ -4,6 +4,12 @@ package enum IncomingFrame {
     case method(channel: UInt16, IncomingMethod)
     case header(channel: UInt16, classID: UInt16, bodySize: UInt64, properties: MessageProperties)
     case body(channel: UInt16, UnsafeRawBufferPointer)
+
+    var channel: UInt16 {
+        switch self {
+        case .method(let channel, _), .header(let channel, _, _, _), .body(let channel, _): channel
+        }
+    }
 }
 
 /// The methods that a broker sends of its own accord, or that this side waits for without `amqp_simple_rpc`.

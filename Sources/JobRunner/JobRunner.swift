@@ -64,10 +64,10 @@ public final class JobRunner: Sendable {
             concurrency: configuration.concurrency, fairness: configuration.fairness, gates: gates, timers: timers)
         let control = ControlDesk(
             configuration: configuration, timers: timers, logger: loggers.jobs,
-            acknowledge: { relay.acknowledge($0) }, publish: { shards[0].publish($0) })
+            publish: { shards[0].publish($0) })
         let journal = JournalDesk(
             configuration: configuration, timers: timers, logger: loggers.jobs,
-            acknowledge: { relay.acknowledge($0) }, publish: { shards[0].publish($0) })
+            publish: { shards[0].publish($0) })
         host = JobHost(
             configuration: configuration, shards: shards, gateways: gateways, board: board, gates: gates,
             control: control, journal: journal, lease: lease, metrics: metrics, logger: loggers.jobs,
@@ -77,7 +77,6 @@ public final class JobRunner: Sendable {
         endpoints = StreamFollower(
             queue: configuration.plan.names.endpoints, configuration: configuration, timers: timers,
             logger: loggers.webhooks,
-            acknowledge: { relay.acknowledge($0) },
             publish: { shards[0].publish($0) }, reread: { relay.rereadStreams() })
         webhooks = try WebhookRunner(host: host, endpointEvents: endpoints, logger: loggers.webhooks)
         let router = DeliveryRouter(

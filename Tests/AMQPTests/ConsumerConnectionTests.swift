@@ -155,12 +155,55 @@ import Testing
         try await recorder.opened(2)
         try fixture.session.publish(routingKey: name, body: [3])
         #expect(try await recorder.deliveries(4).map(\.body) == [[0], [1], [2], [3]])
+        let losses = recorder.log.events.count { if case .lost = $0 { true } else { false } }
+        #expect(losses == 1, "no tag of the first connection was acknowledged on the second")
         connection.rereadStreams()
         #expect(try await recorder.deliveries(8).suffix(4).map(\.body) == [[0], [1], [2], [3]])
         #expect(recorder.deliveries.suffix(4).allSatisfy { $0.properties.headers.integer("x-stream-offset") != nil })
         await connection.close()
         try fixture.session.deleteQueue(name)
         try fixture.session.deleteQueue(other)
+    }
+
+    /// The delegate acknowledges nothing of a stream: the connection does, so that more comes, and so that the broker does
+    /// not close a channel for what stays unacknowledged (`consumer_timeout`).
+    @Test func aStreamsMessagesAreAcknowledgedByTheConnection() async throws {
+        let broker = try TestBroker.named("trouble")
+        let fixture = try Fixture(broker)
+        let (name, jobs) = (uniqueName("stream"), uniqueName("consume"))
+        try fixture.session.declareQueue(name, durable: true, arguments: ["x-queue-type": .string("stream")])
+        try fixture.session.declareQueue(jobs, durable: true)
+        for number in 0..<103 { try fixture.session.publish(routingKey: name, body: [UInt8(number)]) }
+        try fixture.session.publish(routingKey: jobs, body: [200])
+        var fast = fixture
+        fast.configuration.heartbeat = .seconds(1)
+        fast.configuration.connectionName = name
+        let (connection, recorder) = try fast.consumer([
+            Consumption(queue: jobs, prefetch: 1), Consumption(queue: name, prefetch: 8, isStream: true),
+        ])
+        let deliveries = try await recorder.deliveries(104)
+        let news = deliveries.filter { $0.queue == name }
+        #expect(news.map(\.body) == (0..<103).map { [$0] })
+        for delivery in news { connection.acknowledge(delivery.tag) }
+        let waiting = try await onOwnThread { () -> [String] in
+            func table(_ arguments: String...) throws -> [[Substring]] {
+                try broker.run(["ctl"] + arguments).split(separator: "\n").map { $0.split(separator: "\t") }
+            }
+            let consumers = try table("list_consumers", "queue_name", "channel_pid")
+            let channel = consumers.first { $0.first == jobs[...] }?.last
+            var waiting: [String] = []
+            // A look takes most of a second, and what is left is acknowledged four times in a heartbeat.
+            for _ in 0..<20 where waiting != ["1 1", "2 0"] {
+                let channels = try table("list_channels", "connection", "pid", "number", "messages_unacknowledged")
+                let connection = channels.first { $0.count == 4 && $0[1] == channel }?.first
+                waiting = channels.filter { $0.first == connection }.map { "\($0[2]) \($0[3])" }.sorted()
+            }
+            return waiting
+        }
+        #expect(waiting == ["1 1", "2 0"], "each channel, and what the broker waits for on it")
+        await connection.close()
+        try fixture.session.deleteQueue(name)
+        try fixture.session.deleteQueue(jobs)
     }
 
     @Test func aTopologyThatDoesNotFitIsATypedFailure() async throws {

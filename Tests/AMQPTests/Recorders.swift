@@ -136,7 +136,7 @@ final class PublisherRecorder: PublisherDriver {
 
 /// What most broker tests need: a session to arrange and look, and connections that are closed at the end.
 struct Fixture {
-    let configuration: AMQPConfiguration
+    var configuration: AMQPConfiguration
     let session: AMQPSession
 
     init(_ broker: TestBroker) throws {

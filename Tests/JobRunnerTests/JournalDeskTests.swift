@@ -28,8 +28,7 @@ import Webhooks
             gateways: [], webhooks: WebhookConfiguration(), budgets: budgets)
         let desk = JournalDesk(
             configuration: configuration, timers: MultiThreadedEventLoopGroup.singleton.next(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, acknowledge: { _ in },
-            publish: { _ in })
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, publish: { _ in })
         desk.attach(
             JournalDesk.Actions(released: { jobs in seen.released.withLock { $0.append(jobs) } }, mustReread: {}))
         return desk

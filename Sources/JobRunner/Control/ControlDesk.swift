@@ -45,7 +45,6 @@ final class ControlDesk: Sendable {
     private let queue: String
     private let user: String
     private let customers: JobRules.CustomerSource
-    private let acknowledging: @Sendable (DeliveryTag) -> Void
     private let publishing: @Sendable (DurableMessage) -> Void
     /// Nanoseconds of three heartbeats: what was ended within them may have lost its ack with the connection.
     private let doubt: UInt64
@@ -57,7 +56,7 @@ final class ControlDesk: Sendable {
     /// - Parameter timers: for its deadlines.
     init(
         configuration: JobRunnerConfiguration, timers: any EventLoop, logger: Logger,
-        acknowledge: @escaping @Sendable (DeliveryTag) -> Void, publish: @escaping @Sendable (DurableMessage) -> Void
+        publish: @escaping @Sendable (DurableMessage) -> Void
     ) {
         queue = configuration.plan.names.control
         user = configuration.broker.username
@@ -65,7 +64,6 @@ final class ControlDesk: Sendable {
         doubt = UInt64(clamping: (configuration.broker.heartbeat * 3).milliseconds) * 1_000_000
         self.timers = timers
         self.logger = logger
-        acknowledging = acknowledge
         publishing = publish
     }
 
@@ -98,7 +96,6 @@ final class ControlDesk: Sendable {
 
     /// A message of the stream.
     func received(_ delivery: Delivery) {
-        acknowledging(delivery.tag)
         do throws(ControlMessage.Unreadable) {
             let message = try ControlMessage(delivery, workerUser: user, customers: customers)
             if let message { heed(message, id: delivery.properties.messageID) }

@@ -37,7 +37,6 @@ final class JournalDesk: Sendable {
     private let user: String
     private let timers: any EventLoop
     private let logger: Logger
-    private let acknowledging: @Sendable (DeliveryTag) -> Void
     private let publishing: @Sendable (DurableMessage) -> Void
     private let state: Mutex<State>
     private let actions = Mutex<Actions?>(nil)
@@ -45,14 +44,13 @@ final class JournalDesk: Sendable {
     /// - Parameter timers: for its deadlines.
     init(
         configuration: JobRunnerConfiguration, timers: any EventLoop, logger: Logger,
-        acknowledge: @escaping @Sendable (DeliveryTag) -> Void, publish: @escaping @Sendable (DurableMessage) -> Void
+        publish: @escaping @Sendable (DurableMessage) -> Void
     ) {
         queue = configuration.plan.names.journal
         failedQueue = configuration.plan.names.failed
         user = configuration.broker.username
         self.timers = timers
         self.logger = logger
-        acknowledging = acknowledge
         publishing = publish
         state = Mutex(
             State(ledger: BudgetLedger(policy: configuration.budgets, holdTime: Self.holdTime(configuration))))
@@ -113,7 +111,6 @@ final class JournalDesk: Sendable {
     }
 
     func received(_ delivery: Delivery) {
-        acknowledging(delivery.tag)
         let message = JournalMessage(delivery, workerUser: user)
         let now = WallClock.now().milliseconds
         let held = state.withLock { state -> [Delivery]? in

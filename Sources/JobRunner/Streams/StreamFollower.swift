@@ -23,7 +23,6 @@ final class StreamFollower: Sendable {
 
     private let queue: String
     private let user: String
-    private let acknowledging: @Sendable (DeliveryTag) -> Void
     private let publishing: @Sendable (DurableMessage) -> Void
     private let rereading: @Sendable () -> Void
     private let timers: any EventLoop
@@ -36,14 +35,13 @@ final class StreamFollower: Sendable {
     ///   - reread: the stream does not give back what was written to it: connect anew and read it from its beginning.
     init(
         queue: String, configuration: JobRunnerConfiguration, timers: any EventLoop, logger: Logger,
-        acknowledge: @escaping @Sendable (DeliveryTag) -> Void, publish: @escaping @Sendable (DurableMessage) -> Void,
+        publish: @escaping @Sendable (DurableMessage) -> Void,
         reread: @escaping @Sendable () -> Void
     ) {
         self.queue = queue
         user = configuration.broker.username
         self.timers = timers
         self.logger = logger
-        acknowledging = acknowledge
         publishing = publish
         rereading = reread
     }
@@ -85,7 +83,6 @@ final class StreamFollower: Sendable {
     }
 
     func received(_ delivery: Delivery) {
-        acknowledging(delivery.tag)
         received.add(1, ordering: .relaxed)
         let properties = delivery.properties
         // Whoever else may write to the exchange says nothing that workers act upon.
