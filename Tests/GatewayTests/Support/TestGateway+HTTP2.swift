@@ -2,7 +2,6 @@ import NIOCore
 import NIOHPACK
 import NIOHTTP1
 import NIOHTTP2
-import NIOPosix
 import NIOSSL
 
 extension TestGateway {
@@ -11,66 +10,25 @@ extension TestGateway {
     static func runHTTP2(
         streamLimit: Int = 100, script: @escaping Script, body: @Sendable (TestGateway) async throws -> Void
     ) async throws {
-        let counter = Counter()
-        let streamCounter = Counter()
         let settings = [
             HTTP2Setting(parameter: .maxConcurrentStreams, value: streamLimit),
             HTTP2Setting(parameter: .maxHeaderListSize, value: HPACKDecoder.defaultMaxHeaderListSize),
         ]
         let tls = try GatewayTLSTests.certificates.get().server("good", protocols: ["h2"])
-        let (streams, continuation) = AsyncStream<NIOAsyncChannel<ByteBuffer, ByteBuffer>>.makeStream()
-        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    _ = counter.next()
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-                    try pipeline.addHandler(NIOHTTP2Handler(mode: .server, initialSettings: settings))
-                    let multiplexer = HTTP2StreamMultiplexer(mode: .server, channel: channel) { stream in
-                        stream.eventLoop.makeCompletedFuture {
-                            let pipeline = stream.pipeline.syncOperations
-                            try pipeline.addHandler(HTTP2FramePayloadToHTTP1ServerCodec())
-                            try pipeline.addHandler(RawExchangeHandler())
-                            let wrapped = try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                                wrappingChannelSynchronously: stream,
-                                configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 4)))
-                            if case .terminated = continuation.yield(wrapped) {
-                                // It came after the test's end.
-                                Task { try? await wrapped.executeThenClose { _, _ in } }
-                            }
-                        }
-                    }
-                    try pipeline.addHandler(multiplexer)
+        let peers = ScriptedPeers(transport: .http2, script: script)
+        try await listen(peers, accepted: Counter(), transport: .http2, body: body) { channel in
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+            try pipeline.addHandler(NIOHTTP2Handler(mode: .server, initialSettings: settings))
+            let multiplexer = HTTP2StreamMultiplexer(mode: .server, channel: channel) { stream in
+                stream.eventLoop.makeCompletedFuture {
+                    try stream.pipeline.syncOperations.addHandler(HTTP2FramePayloadToHTTP1ServerCodec())
+                    try stream.pipeline.syncOperations.addHandler(RawExchangeHandler())
+                    try peers.take(stream)
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
-        let server = Task {
-            await withDiscardingTaskGroup { group in
-                for await stream in streams {
-                    let number = streamCounter.next()
-                    group.addTask {
-                        try? await stream.executeThenClose { inbound, outbound in
-                            let peer = TestPeer(
-                                transport: .http2, number: number, channel: stream.channel,
-                                input: inbound.makeAsyncIterator(), output: outbound)
-                            try await script(peer)
-                        }
-                    }
-                }
-                // Not before each has been taken: one that nobody has taken cannot be let go.
-                group.cancelAll()
-            }
+            try pipeline.addHandler(multiplexer)
         }
-        let port = listener.localAddress?.port ?? 0
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await body(TestGateway(port: port, accepted: counter, transport: .http2)))
-        } catch { result = .failure(error) }
-        continuation.finish()
-        _ = await server.value
-        try await listener.close()
-        try result.get()
     }
 }
 

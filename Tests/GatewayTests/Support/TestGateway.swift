@@ -47,45 +47,35 @@ struct TestGateway: Sendable {
         tls: NIOSSLContext? = nil, transport: TestTransport = .websocket, script: @escaping Script,
         body: @Sendable (TestGateway) async throws -> Void
     ) async throws {
-        let counter = Counter()
+        let peers = ScriptedPeers(transport: transport, script: script)
+        try await listen(peers, accepted: Counter(), transport: transport, body: body) { channel in
+            if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+            try peers.take(channel)
+        }
+    }
+
+    /// - Parameter accept: prepares a connection, on its event loop.
+    static func listen(
+        _ peers: ScriptedPeers, accepted: Counter, transport: TestTransport,
+        body: @Sendable (TestGateway) async throws -> Void, accept: @escaping @Sendable (any Channel) throws -> Void
+    ) async throws {
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: "127.0.0.1", port: 0) { channel in
+            .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let tls {
-                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
-                    }
-                    return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                        wrappingChannelSynchronously: channel,
-                        configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 4)))
+                    _ = accepted.next()
+                    try accept(channel)
                 }
             }
-        let port = listener.channel.localAddress?.port ?? 0
-        let server = Task {
-            try? await listener.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        let number = counter.next()
-                        group.addTask {
-                            try? await connection.executeThenClose { inbound, outbound in
-                                let peer = TestPeer(
-                                    transport: transport, number: number, channel: connection.channel,
-                                    input: inbound.makeAsyncIterator(), output: outbound)
-                                try await script(peer)
-                            }
-                        }
-                    }
-                }
-            }
-        }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = listener.localAddress?.port ?? 0
+        let result: Result<Void, any Error>
         do {
-            try await body(TestGateway(port: port, accepted: counter, transport: transport))
-        } catch {
-            server.cancel()
-            throw error
-        }
-        server.cancel()
-        _ = await server.value
+            result = .success(try await body(TestGateway(port: port, accepted: accepted, transport: transport)))
+        } catch { result = .failure(error) }
+        await peers.end()
+        try await listener.close()
+        try result.get()
     }
 }
 
