@@ -101,7 +101,7 @@ import Testing
                 TestJob(raw: Array("{".utf8), properties: MessageProperties(isPersistent: true))
             ])
             // Refused by then, and returned at least once.
-            for _ in 0..<100 where runner.status.invalid == 0 { try await Task.sleep(for: .milliseconds(20)) }
+            for _ in 0..<400 where runner.status.invalid == 0 { try await Task.sleep(for: .milliseconds(25)) }
             try await onOwnThread {
                 let session = try AMQPSession(configuration: amqp, role: "repair")
                 defer { session.close() }

@@ -24,7 +24,7 @@ import Testing
             try await deployment.enqueue(
                 (1...5).map { TestJob("same-\($0)").quiet } + [TestJob("other", model: Deployment.models[1]).quiet])
             try await replies.terminal(of: "other")
-            #expect(ContinuousClock.now - start < .seconds(0.9), "another model does not wait")
+            #expect(replies.replies(of: "limited").isEmpty, "another model does not wait")
             #expect(replies.replies(of: "same-1").isEmpty)
             for job in ["limited", "same-1", "same-2", "same-3", "same-4", "same-5"] {
                 try AnswerCheck(try await replies.terminal(of: job)).expectComplete(
@@ -89,7 +89,7 @@ import Testing
             try await deployment.enqueue([TestJob("long").quiet])
             try await replies.log.wait("first chunk") { !$0.isEmpty }
             try await deployment.enqueue([TestJob("waiting", extra: #","x_simulate":"tokens:1""#).quiet])
-            for _ in 0..<100 where runner.status.parked == 0 { try await Task.sleep(for: .milliseconds(20)) }
+            for _ in 0..<400 where runner.status.parked == 0 { try await Task.sleep(for: .milliseconds(5)) }
             #expect(runner.status.parked == 1 && runner.status.waiting == 0)
             try await deployment.cancel("waiting")
             // Cancelled, it need not wait on: it comes by after half a second at most.
