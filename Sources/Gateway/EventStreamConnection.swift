@@ -133,6 +133,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     }
 
     private func speakHTTP1(on channel: any Channel) throws {
+        owner.mayShareConnections = false
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(GatewayHTTP1.makeEncoder())
         try pipeline.addHandler(GatewayHTTP1.makeDecoder())
@@ -145,6 +146,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     /// From here on the channel is the session's, and this connection one stream of it. Where many connect at once, the
     /// first one's session serves them all.
     private func speakHTTP2(on channel: any Channel) throws {
+        owner.mayShareConnections = true
         self.channel = nil
         if stream == nil {
             // Nobody waits for it: the session is all that is wanted.
@@ -154,6 +156,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
                 channel.close(promise: nil)
             }
             phase = .closed
+            owner.openingEnded(self, cameAbout: true)
             owner.forget(self)
             whenSetUp.take()?(nil, nil)
             return
@@ -172,6 +175,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
             return setUpFailed(.unreachable(.connect, "The gateway closed the connection during its set-up."))
         }
         phase = .idle
+        owner.openingEnded(self, cameAbout: true)
         if let stream { stream.connectionReady(self, isReused: false) } else { whenSetUp.take()?(self, nil) }
     }
 

@@ -52,6 +52,9 @@ public struct GatewayConfiguration: Sendable {
     /// `sse`), on each event loop.
     public var minimumIdle = 0
     public var warmModels: [String] = []
+    /// Connections that are set up at once, on each event loop; more wait for a turn. While the gateway may speak HTTP/2,
+    /// where one serves many streams, 4 at most.
+    public var maximumOpening = 256
     /// An idle WebSocket or HTTP/2 connection is pinged so often; zero: never.
     public var pingInterval = Duration.seconds(15)
     /// Without an answer to a ping for so long it is closed.

@@ -20,6 +20,9 @@ final class GatewayLoop {
     private var pool: IdlePool<any GatewayConnection>
     private var connections: [ObjectIdentifier: any GatewayConnection] = [:]
     private var sessions: [HTTP2Session] = []
+    var openings = OpeningQueue()
+    /// The gateway may speak HTTP/2: it has done so last, or no handshake has told yet.
+    var mayShareConnections: Bool
     private var isShutDown = false
     private var allClosed: EventLoopPromise<Void>?
     private lazy var timer = LoopTimer(loop: eventLoop) { [weak self] in self?.expire() }
@@ -31,6 +34,7 @@ final class GatewayLoop {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.tls = tls
+        mayShareConnections = configuration.transport == .sse && tls != nil
         self.metrics = metrics
         self.keys = keys
         filler = PoolFiller(minimum: configuration.minimumIdle)
@@ -95,6 +99,7 @@ final class GatewayLoop {
             case .sse: EventStreamConnection(owner: self, key: key, stream: stream, now: now)
             }
         connections[ObjectIdentifier(connection)] = connection
+        openings.began(connection)
         return connection
     }
 
@@ -143,6 +148,7 @@ final class GatewayLoop {
 
     /// The connection is closed for good.
     func forget(_ connection: some GatewayConnection) {
+        openingEnded(connection, cameAbout: false)
         dropIdle(connection)
         connections[ObjectIdentifier(connection)] = nil
         if connections.isEmpty, sessions.isEmpty { allClosed?.succeed() }
@@ -155,6 +161,7 @@ final class GatewayLoop {
         timer.invalidate()
         let promise = eventLoop.makePromise(of: Void.self)
         allClosed = promise
+        endWaiters()
         for connection in pool.removeAll() {
             budget.give(connection.poolKey)
             connection.retire()

@@ -16,6 +16,8 @@ public final class GatewayStream {
     private var memory = FrameMemory()
     private var connection: (any GatewayConnection)?
     private var wasAnnounced = false
+    /// It waits for a turn to connect.
+    private(set) var isQueued = false
     /// The key that it asks with, and those that were refused to it before.
     private(set) var key = 0
     private var refusedKeys: [Int] = []
@@ -77,6 +79,18 @@ public final class GatewayStream {
     }
 
     func shutDown() { perform(machine.shutDown()) }
+
+    /// It may connect now; a connection that has become free meanwhile is as good as a new one.
+    func turnCame(now: NIODeadline) {
+        isQueued = false
+        if !machine.wasRestarted, let idle = owner.takeIdle(for: self, model: model, now: now) {
+            connectionReady(idle, isReused: true)
+        } else {
+            machine.connect(now: now)
+            timer.set(machine.deadline)
+            connect(owner.makeConnection(for: self, model: model, key: key, now: now))
+        }
+    }
 
     // MARK: For its connection
 
@@ -175,16 +189,27 @@ public final class GatewayStream {
     private func connect(now: NIODeadline) {
         machine.connect(now: now)
         timer.set(machine.deadline)
-        let connection = owner.makeConnection(for: self, model: model, key: key, now: now)
+        if let connection = owner.open(for: self, model: model, now: now) {
+            connect(connection)
+        } else {
+            isQueued = true
+        }
+    }
+
+    private func connect(_ connection: any GatewayConnection) {
         self.connection = connection
         connection.connect(trace: trace)
     }
 
     private func timedOut() {
-        if let refusal = connection?.pendingRefusal {
+        let now = NIODeadline.now()
+        if isQueued, owner.isOpening(now: now) {
+            machine.connect(now: now)
+            timer.set(machine.deadline)
+        } else if let refusal = connection?.pendingRefusal {
             perform(machine.connectFailed(refusal))
         } else {
-            perform(machine.timeout(now: .now()))
+            perform(machine.timeout(now: now))
             timer.set(machine.deadline)
         }
     }
@@ -195,6 +220,8 @@ public final class GatewayStream {
         case .dropLate: owner.countLateFrame()
         case .restart:
             owner.metrics.deadConnectionsReplaced.add(1, ordering: .relaxed)
+            let connection = self.connection
+            self.connection = nil
             connection?.release(.abort)
             connect(now: .now())
         case .end(let end, let farewell): self.end(end, farewell)
@@ -206,6 +233,7 @@ public final class GatewayStream {
         timer.invalidate()
         body = ByteBuffer()
         isPaused = false
+        isQueued = false
         let connection = self.connection
         self.connection = nil
         connection?.release(farewell)

@@ -70,7 +70,8 @@ struct GatewayStreamMachine: ~Copyable {
     private var lateFrames = 0
     private var isPaused = false
     private var isReused = false
-    private var wasRestarted = false
+    /// A reused connection was dead: the next one is a new one.
+    private(set) var wasRestarted = false
     private var hasReceived = false
     private var isFlushed = false
     private var hadUsageWithChoices = false
@@ -96,7 +97,7 @@ struct GatewayStreamMachine: ~Copyable {
 
     // MARK: Connection
 
-    /// A fresh connection is being made.
+    /// A fresh connection is being made, or waited for.
     mutating func connect(now: NIODeadline) {
         phase = .connecting
         isReused = false

@@ -129,6 +129,7 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
         phase = .open
         isCounted = true
         owner.connectionOpened()
+        owner.openingEnded(self, cameAbout: true)
         if let stream { stream.connectionReady(self, isReused: false) } else { whenSetUp.take()?(self, nil) }
         consumePending()
     }
