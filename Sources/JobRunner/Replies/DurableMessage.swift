@@ -41,9 +41,17 @@ final class DurableMessage: Sendable {
         settled: @escaping @Sendable (Settlement) -> Void
     ) {
         self.template = template
-        self.body = body
+        self.body = body.withoutSpareRoom
         self.routing = routing
         self.generation = generation
         self.settled = settled
+    }
+}
+
+extension [UInt8] {
+    /// The same bytes, in memory of their own size where much of it is spare: appending leaves room for as much again, and
+    /// when thousands of answers end in the same moment, thousands of messages wait.
+    var withoutSpareRoom: [UInt8] {
+        capacity - count > 64 ? withUnsafeBytes { [UInt8]($0) } : self
     }
 }
