@@ -22,7 +22,8 @@ import Testing
         #expect(failure["error"]?["retryable"] == .bool(false), sourceLocation: sourceLocation)
         let partial = failure["partial"]?["choices"]?.arrayValue?.first?["message"]?["content"]?.stringValue
         if hasText {
-            // What was paid for, byte for byte, and what it cost.
+            // What was paid for, byte for byte, and what it cost. The gateway learns of the end after everybody else.
+            try await deployment.gateway.waitUntilAnswered(user: job)
             #expect(partial == deployment.gateway.answers(user: job).first?.text, sourceLocation: sourceLocation)
             #expect(check.reader.text == partial, sourceLocation: sourceLocation)
             #expect(failure["job"]?["cost"]?["amount"]?.doubleValue ?? 0 > 0, sourceLocation: sourceLocation)

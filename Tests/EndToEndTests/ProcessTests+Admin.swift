@@ -64,13 +64,11 @@ extension ProcessTests {
             try await ProcessStage.run(configure: { files, _ in files.adminListen = "127.0.0.1:\(port)" }) { stage in
                 let first = try await stage.startReadyWorker()
                 let second = try await stage.startReadyWorker()
-                func place(of worker: WorkerProcess) throws -> String? {
-                    try worker.logLines().first { $0["message"]?.stringValue == "the admin server listens" }?[
-                        "admin.listen"]?
-                        .stringValue
+                func place(of worker: WorkerProcess) async throws -> String? {
+                    try await worker.logLine("the admin server listens")["admin.listen"]?.stringValue
                 }
-                #expect(try place(of: first) == "127.0.0.1:\(port)")
-                let other = try #require(try place(of: second)?.split(separator: ":").last.flatMap { Int($0) })
+                #expect(try await place(of: first) == "127.0.0.1:\(port)")
+                let other = try #require(try await place(of: second)?.split(separator: ":").last.flatMap { Int($0) })
                 #expect(other > port)
                 for port in [port, other] { #expect(try await Self.get(port, "/ready").status == 200) }
                 #expect(try await second.terminate() == 0)
@@ -82,10 +80,7 @@ extension ProcessTests {
             try await ProcessStage.run(configure: { files, _ in files.adminListen = "unix:/proc/none/admin.sock" }) {
                 stage in
                 let worker = try await stage.startReadyWorker()
-                let told = try worker.logLines().contains {
-                    $0["message"]?.stringValue?.hasPrefix("the admin server cannot listen") == true
-                }
-                #expect(told)
+                _ = try await worker.logLine("the admin server cannot listen; the worker works without it")
                 #expect(try await worker.terminate() == 0)
             }
         }

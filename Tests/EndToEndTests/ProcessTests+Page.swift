@@ -94,10 +94,10 @@ extension ProcessTests {
                 try await replies.log.wait("its second end") { events in
                     events.count { $0.job == "bad" && $0.isTerminal } == 2
                 }
+                #expect(try await worker.terminate() == 0)
                 let said = try worker.logLines().map { "\($0)" }.joined()
                 #expect(said.contains("a dead letter was replayed by the admin server"))
                 #expect(!said.contains(Self.token))
-                #expect(try await worker.terminate() == 0)
             }
         }
 
