@@ -70,7 +70,9 @@ extension EventStreamConnection {
             consume(&bytes)
             if case .answering = phase, pending.isEmpty { pending.putBack(bytes) } else { keep(bytes) }
         }
-        if isBodyEnded || isInputClosed { inputEnded() }
+        // The end of a body is the end of its answer: a connection that was given back on the way is idle, and well.
+        if case .answering = phase, isBodyEnded { return inputEnded() }
+        if isInputClosed { inputEnded() }
     }
 
     private func keep(_ bytes: ByteBuffer) {

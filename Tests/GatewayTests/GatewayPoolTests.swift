@@ -76,6 +76,33 @@ import Testing
         try await group.shutdownGracefully()
     }
 
+    /// Its whole answer has come while the stream was paused: the connection is as good as any, and known to the client.
+    @Test(arguments: TestTransport.allCases)
+    func reusedAfterAPause(_ transport: TestTransport) async throws {
+        let sent = Signal()
+        try await TestGateway.run(over: transport) { peer in
+            try await peer.open()
+            while let id = try? await peer.readRequest() {
+                try await peer.finish(AnswerText.chunk(id, id: id), AnswerText.finish(id: id), "[DONE]")
+                sent.fire()
+            }
+        } body: { gateway in
+            let client = try gateway.client()
+            for round in 0..<5 {
+                let stream = try await client.start(body: "id-\(round)", paused: true)
+                try await sent.wait()
+                // Time for the loop to read it.
+                try await Task.sleep(for: .milliseconds(20))
+                try await stream.resume()
+                let events = try await stream.all()
+                #expect(events.first == .started(reused: round > 0) && events.last == .ended(.complete))
+            }
+            #expect(gateway.accepted.value == 1)
+            try await deadline { await client.shutdown() }
+            #expect(client.metrics.connectionsLive.load(ordering: .relaxed) == 0)
+        }
+    }
+
     @Test func notReusedWithoutIds() async throws {
         try await TestGateway.run { peer in
             try await peer.upgrade()
