@@ -3,6 +3,21 @@ import Logging
 
 /// The life of a consumer connection's thread: connect, declare, consume, deliver, acknowledge; again after a loss.
 final class ConsumerLoop {
+    /// One for each channel of a connection.
+    private struct Assemblers {
+        private var jobs: FrameAssembler
+        private var streams: FrameAssembler
+
+        init(maximumBodySize: Int) {
+            jobs = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
+            streams = FrameAssembler(channel: BrokerLink.streamChannel, maximumBodySize: maximumBodySize)
+        }
+
+        mutating func consume(_ frame: IncomingFrame) throws(AMQPError) -> BrokerEvent? {
+            frame.channel == BrokerLink.streamChannel ? try streams.consume(frame) : try jobs.consume(frame)
+        }
+    }
+
     /// Frames handled before acks are sent and other threads are listened to.
     private static let framesPerTurn = 256
 
@@ -18,9 +33,6 @@ final class ConsumerLoop {
 
     private var generation: UInt64 = 0
     private var batcher = AckBatcher(generation: 0)
-    /// One for each channel.
-    private var jobFrames: FrameAssembler
-    private var streamFrames: FrameAssembler
     private var streamAcks: StreamAcks
     /// Consumers that live, by tag, and the queue of each.
     private var consumers: [String: String] = [:]
@@ -47,8 +59,6 @@ final class ConsumerLoop {
         self.maximumBodySize = maximumBodySize
         self.mailbox = mailbox
         self.logger = logger
-        jobFrames = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
-        streamFrames = FrameAssembler(channel: BrokerLink.streamChannel, maximumBodySize: maximumBodySize)
         streamAcks = StreamAcks(prefetches: consumptions.filter(\.isStream).map(\.prefetch))
         poller = ConnectionPoller(ownership: mailbox.ownership)
     }
@@ -131,8 +141,6 @@ final class ConsumerLoop {
         // A new generation before the first delivery can come, also where preparing fails half way.
         generation += 1
         batcher = AckBatcher(generation: generation)
-        jobFrames = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: maximumBodySize)
-        streamFrames = FrameAssembler(channel: BrokerLink.streamChannel, maximumBodySize: maximumBodySize)
         streamAcks.restart()
         consumers = [:]
         isCancelling = false
@@ -162,12 +170,13 @@ final class ConsumerLoop {
 
     /// Until somebody asks to close; throws when the connection is lost.
     private func serve(_ link: BrokerLink) throws(AMQPError) {
+        var assemblers = Assemblers(maximumBodySize: maximumBodySize)
         while true {
             let now = Monotonic.now()
             mailbox.pulse.beat(now: now)
             link.enter(now: now)
             try beat(link, now: now)
-            let isDry = try receive(link)
+            let isDry = try receive(link, &assemblers)
             if isSilent == lease.isValid(now: now) { turned() }
             try settle(link)
             try stopIfAsked(link)
@@ -207,12 +216,11 @@ final class ConsumerLoop {
     }
 
     /// Handles what has come. True where nothing is left for now.
-    private func receive(_ link: BrokerLink) throws(AMQPError) -> Bool {
+    private func receive(_ link: BrokerLink, _ assemblers: inout Assemblers) throws(AMQPError) -> Bool {
         for _ in 0..<Self.framesPerTurn {
             guard let frame = try link.nextFrame() else { return true }
             let channel = frame.channel
-            let event =
-                channel == BrokerLink.streamChannel ? try streamFrames.consume(frame) : try jobFrames.consume(frame)
+            let event = try assemblers.consume(frame)
             link.releaseBuffers()
             if let event { try handle(event, on: channel, link) }
         }
