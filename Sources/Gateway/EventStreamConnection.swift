@@ -31,7 +31,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     private struct Outgoing {
         var head: HTTPRequestHead
         var body: ByteBuffer
-        var promise: EventLoopPromise<Void>
+        let flushed: () -> Void
     }
 
     /// How long the rest of an answer, or of a refusal, is waited for.
@@ -244,12 +244,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         let head = EventStreamRequest.head(
             configuration: owner.configuration, key: owner.keys[key], bodySize: body.readableBytes,
             trace: trace)
-        let promise = owner.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenSuccess {
-            self.isRequestOut = true
-            flushed()
-        }
-        outgoing = Outgoing(head: head, body: body, promise: promise)
+        outgoing = Outgoing(head: head, body: body, flushed: flushed)
         writeRequest()
     }
 
@@ -259,7 +254,13 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         outgoing = nil
         context.write(wrapOutboundOut(.head(request.head)), promise: nil)
         context.write(wrapOutboundOut(.body(.byteBuffer(request.body))), promise: nil)
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: request.promise)
+        // Made only here: a request that never leaves must not leave a promise behind.
+        let promise = owner.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess {
+            self.isRequestOut = true
+            request.flushed()
+        }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
     }
 
     func resume() {
@@ -315,7 +316,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         phase = .closed
         timer?.invalidate()
         timer = nil
-        dropRequest()
+        outgoing = nil
         releaseRead()
         if let channel {
             channel.close(promise: nil)
@@ -325,11 +326,6 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         }
     }
 
-    private func dropRequest() {
-        outgoing?.promise.fail(ChannelError.ioOnClosedChannel)
-        outgoing = nil
-    }
-
     private func channelClosed() {
         context = nil
         channel = nil
@@ -337,7 +333,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
             isCounted = false
             owner.connectionClosed()
         }
-        dropRequest()
+        outgoing = nil
         leaveSession()
         // A paused stream still has to be handed what came before the end; its release does the rest.
         guard stream == nil else { return }
