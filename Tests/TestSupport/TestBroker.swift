@@ -3,6 +3,8 @@ import Synchronization
 
 /// A private RabbitMQ node for tests, run by `scripts/broker` in a folder of its own and killed when the tests' process
 /// ends. With `CHAT_WORKER_TEST_AMQP_URL` set, `shared` is the broker of that URL instead, and is left alone.
+/// `CHAT_WORKER_BROKER_RELEASE` chooses the release of all of them, as the script has it; each release has folders of its
+/// own, since a broker does not read another one's data.
 ///
 /// Names on `shared` must be unique to a test (`uniqueName`), and deleted by it. Tests that stop, kill or fill a broker
 /// start one of their own.
@@ -26,7 +28,14 @@ public final class TestBroker: Sendable {
 
     private init(name: String) {
         self.name = name
-        directory = Self.checkout.appending(path: ".build/test-brokers/\(name)")
+        let release = ProcessInfo.processInfo.environment["CHAT_WORKER_BROKER_RELEASE"] ?? ""
+        let suffix = release.isEmpty || release == "installed" ? "" : "-\(release)"
+        directory = Self.checkout.appending(path: ".build/test-brokers/\(name)\(suffix)")
+    }
+
+    /// The version of the brokers that are started here, as `[4, 0, 5]`.
+    public static func version() throws -> [Int] {
+        try TestBroker(name: "shared").run("version").split(separator: ".").compactMap { Int($0) }
     }
 
     /// The broker that all tests share; started at the first call.
