@@ -51,8 +51,8 @@ public final class AMQPSession {
     /// Closes channel and connection. Nothing may be called afterwards.
     public func close() { link.close() }
 
-    /// RabbitMQ's version, as it says it itself.
-    public var brokerVersion: String? { link.brokerVersion }
+    /// RabbitMQ's version, as it says it itself; `nil` where it does not.
+    public var brokerVersion: BrokerVersion? { link.brokerVersion }
 
     // MARK: Topology
 

@@ -132,8 +132,10 @@ final class BrokerLink {
     }
 
     /// As the broker says it; `nil` where it does not.
-    var brokerVersion: String? {
-        amqp_get_server_properties(state).flatMap { FieldTable($0.pointee).string("version") }
+    var brokerVersion: BrokerVersion? {
+        amqp_get_server_properties(state).flatMap { FieldTable($0.pointee).string("version") }.flatMap {
+            BrokerVersion($0)
+        }
     }
 
     private func login(role: String) throws(AMQPError) {

@@ -52,6 +52,9 @@ public final class ConsumerConnection: Sendable {
     /// which the remembered offset lies beyond the end.
     public func rereadStreams() { mailbox.requestReread() }
 
+    /// The version of the broker that it is, or was last, connected to. Set before `consumerOpened`. From any thread.
+    public var brokerVersion: BrokerVersion? { mailbox.brokerVersion }
+
     /// Whether its thread, while connected, has not gone round its loop for so long. From any thread; for a watchdog.
     public func isStuck(longerThan limit: Duration) -> Bool { mailbox.pulse.isStuck(longerThan: limit) }
 

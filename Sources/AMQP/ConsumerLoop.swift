@@ -101,6 +101,7 @@ final class ConsumerLoop {
         }
         let opened = Monotonic.now()
         logger.info("amqp connected", metadata: ["amqp.role": "consumer", "amqp.address": "\(link.address.text)"])
+        mailbox.connected(to: link.brokerVersion)
         lease.begin(generation: generation, heartbeat: link.heartbeat, now: asked)
         delegate.consumerOpened(generation: generation)
         defer {

@@ -10,6 +10,7 @@ final class ConsumerMailbox: Sendable {
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
         var mustClose = false
         var mustReread = false
+        var brokerVersion: BrokerVersion?
     }
 
     let ownership = LoopOwnership()
@@ -46,7 +47,11 @@ final class ConsumerMailbox: Sendable {
         }
     }
 
+    var brokerVersion: BrokerVersion? { state.withLock { $0.brokerVersion } }
+
     // MARK: For the thread
+
+    func connected(to version: BrokerVersion?) { state.withLock { $0.brokerVersion = version } }
 
     var mustClose: Bool { state.withLock { $0.mustClose } }
     var stopping: Stopping { state.withLock { $0.stopping } }

@@ -19,7 +19,7 @@ package struct TopologyDifference: Sendable, Equatable {
     package init(_ topology: Topology, configuration: AMQPConfiguration) throws(AMQPError) {
         let session = try AMQPSession(configuration: configuration, role: "topology")
         defer { session.close() }
-        brokerVersion = session.brokerVersion
+        brokerVersion = session.brokerVersion?.description
         for exchange in topology.exchanges {
             exchanges[exchange.name] = try Self.state(
                 { () throws(AMQPError) in try session.inspectExchange(exchange.name) },
