@@ -4,10 +4,7 @@ extension AMQPSession {
         do throws(AMQPError) {
             return try link.watched(body)
         } catch  where error.code == .channelClosed {
-            assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: assembler.maximumBodySize)
-            consumers = [:]
-            confirmMode = false
-            generation += 1
+            channelChanged()
             do throws(AMQPError) {
                 try link.openChannel()
             } catch {
@@ -15,6 +12,14 @@ extension AMQPSession {
             }
             throw error
         }
+    }
+
+    /// Nothing of the old channel means anything on the new one.
+    func channelChanged() {
+        assembler = FrameAssembler(channel: BrokerLink.channel, maximumBodySize: assembler.maximumBodySize)
+        consumers = [:]
+        confirmMode = false
+        generation += 1
     }
 
     /// The next event, or `nil` at the deadline (monotonic nanoseconds).

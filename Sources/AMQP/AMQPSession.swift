@@ -56,8 +56,13 @@ public final class AMQPSession {
 
     // MARK: Topology
 
-    public func declare(_ topology: Topology) throws(AMQPError) {
-        try recovering { () throws(AMQPError) in try link.declare(topology) }
+    /// Returns the names of queues that are there as an earlier version declared them (`formerArguments`). Consumers of this
+    /// session are gone then.
+    @discardableResult
+    public func declare(_ topology: Topology) throws(AMQPError) -> [String] {
+        let former = try recovering { () throws(AMQPError) in try link.declare(topology) }
+        if !former.isEmpty { channelChanged() }
+        return former
     }
 
     /// An empty name lets the broker choose one (only for queues that are exclusive).

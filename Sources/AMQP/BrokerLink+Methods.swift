@@ -5,17 +5,35 @@ import CRabbitMQ
 extension BrokerLink {
     // MARK: Topology
 
-    /// In an order that lets dead-letter exchanges and bindings find what they name.
-    func declare(_ topology: Topology) throws(AMQPError) {
+    /// In an order that lets dead-letter exchanges and bindings find what they name. Returns the names of queues that are
+    /// there with their former arguments; where there is one, the channel was opened anew.
+    func declare(_ topology: Topology) throws(AMQPError) -> [String] {
+        var former: [String] = []
         for exchange in topology.exchanges {
             try declareExchange(exchange.name, kind: exchange.kind.rawValue, passive: false)
         }
         for queue in topology.queues {
-            _ = try declareQueue(
-                queue.name, passive: false, durable: true, exclusive: false, autoDelete: false,
-                arguments: queue.arguments)
+            do throws(AMQPError) {
+                try declare(queue, arguments: queue.arguments)
+            } catch {
+                guard error.replyCode == 406, let arguments = queue.formerArguments else { throw error }
+                try openChannel()
+                do throws(AMQPError) {
+                    try declare(queue, arguments: arguments)
+                } catch let second {
+                    // What helps is the broker's word about what the worker wants now.
+                    throw second.replyCode == 406 ? error : second
+                }
+                former.append(queue.name)
+            }
         }
         for binding in topology.bindings { try bind(binding) }
+        return former
+    }
+
+    private func declare(_ queue: Topology.Queue, arguments: FieldTable) throws(AMQPError) {
+        _ = try declareQueue(
+            queue.name, passive: false, durable: true, exclusive: false, autoDelete: false, arguments: arguments)
     }
 
     func declareExchange(_ name: String, kind: String, passive: Bool) throws(AMQPError) {

@@ -2,6 +2,9 @@
 public protocol ConsumerDelegate: AnyObject, Sendable {
     /// The connection is open, the topology declared and every queue consumed.
     func consumerOpened(generation: UInt64)
+    /// These queues are there with the `formerArguments` of the topology, and go on working. Told when it changes, before
+    /// `consumerOpened`.
+    func consumerFound(formerQueues: [String], brokerVersion: BrokerVersion?)
     func consumerReceived(_ delivery: Delivery)
     /// The connection (or channel) is gone, every delivery of `generation` with it; a reconnect is under way.
     func consumerLost(generation: UInt64, error: AMQPError)
@@ -11,6 +14,11 @@ public protocol ConsumerDelegate: AnyObject, Sendable {
     func consumerHeard(generation: UInt64)
     /// A connection attempt failed; the next one comes after `delay`.
     func consumerFailed(error: AMQPError, retryingAfter delay: Duration)
+}
+
+extension ConsumerDelegate {
+    /// For those whose topology has none.
+    public func consumerFound(formerQueues: [String], brokerVersion: BrokerVersion?) {}
 }
 
 /// A queue to consume, and how much of it may be unacknowledged at once.

@@ -38,6 +38,8 @@ final class ConsumerLoop {
     private var consumers: [String: String] = [:]
     /// Of each stream, the offset of the next message to read.
     private var offsets: [String: Int64] = [:]
+    /// Queues that are there as an earlier version of the worker declared them, as they were told last.
+    private var formerQueues: [String] = []
     private var isCancelling = false
     /// When the broker was asked, where its answer has not come.
     private var askedAt: UInt64?
@@ -149,7 +151,11 @@ final class ConsumerLoop {
         lastBeat = 0
         isSilent = false
         try link.watched { () throws(AMQPError) in
-            try link.declare(topology)
+            let former = try link.declare(topology)
+            if former != formerQueues {
+                formerQueues = former
+                delegate.consumerFound(formerQueues: former, brokerVersion: link.brokerVersion)
+            }
             if consumptions.contains(where: \.isStream) { try link.openChannel(BrokerLink.streamChannel) }
             for (index, consumption) in consumptions.enumerated() {
                 let tag = "chat-worker-\(index)"

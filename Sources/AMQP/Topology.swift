@@ -1,5 +1,5 @@
 /// What must exist on the broker before the worker consumes. Declaring is idempotent; a queue that exists with
-/// other arguments is an error that names it (`channelClosed`, 406).
+/// other arguments is an error that names it (`channelClosed`, 406), unless an earlier version gave it those.
 public struct Topology: Sendable, Equatable {
     public struct Exchange: Sendable, Equatable {
         public enum Kind: String, Sendable { case direct, topic, fanout, headers }
@@ -16,10 +16,14 @@ public struct Topology: Sendable, Equatable {
     public struct Queue: Sendable, Equatable {
         public var name: String
         public var arguments: FieldTable
+        /// What an earlier version of the worker declared it with. A queue that is there with these is taken as it is: its
+        /// arguments cannot be changed, and nothing shall stop working for that.
+        public var formerArguments: FieldTable?
 
-        public init(name: String, arguments: FieldTable) {
+        public init(name: String, arguments: FieldTable, formerArguments: FieldTable? = nil) {
             self.name = name
             self.arguments = arguments
+            self.formerArguments = formerArguments
         }
     }
 

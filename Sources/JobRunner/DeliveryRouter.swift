@@ -30,6 +30,14 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
         leaseChanged()
     }
 
+    func consumerFound(formerQueues: [String], brokerVersion: BrokerVersion?) {
+        guard !formerQueues.isEmpty else { return }
+        let former = FormerQueues(queues: formerQueues, virtualHost: host.configuration.broker.virtualHost)
+        host.logger.log(
+            level: FormerQueues.mayLose(on: brokerVersion) ? .warning : .notice,
+            "\(former.meaning(on: brokerVersion))", metadata: ["policy": "\(former.policy)"])
+    }
+
     func consumerReceived(_ delivery: Delivery) {
         switch delivery.queue {
         case host.names.webhooks, host.names.orderedWebhooks: webhooks.take(delivery)

@@ -10,7 +10,8 @@ struct TopologyCommand: AsyncParsableCommand {
         discussion: """
             Beside each exchange and queue stands what the broker says of it: there, missing, or what differs. The worker \
             declares what is missing when it starts. Nothing is ever changed or deleted that is there: what differs is told, \
-            with the way to move it. Bindings cannot be asked for; declaring makes them.
+            with the way to move it. Queues that an earlier version has declared otherwise go on working; beside them stands the \
+            policy that gives them what they lack. Bindings cannot be asked for; declaring makes them.
 
             --permissions prints the rabbitmqctl line for the worker's login, with no more than it needs.
 
@@ -43,6 +44,9 @@ struct TopologyCommand: AsyncParsableCommand {
         for limit in difference?.limits ?? [] { Output.error("chat-worker: \(limit)") }
         for conflict in difference?.conflicts ?? [] {
             Output.error("chat-worker: \(conflict.said)\n\(TopologyDifference.move(conflict.name))")
+        }
+        if let former = difference?.former {
+            Output.error("chat-worker: \(former.advice(on: difference?.brokerVersion))")
         }
         guard declare else { return }
         guard difference?.conflicts.isEmpty == true, difference?.limits.isEmpty == true else {
@@ -78,6 +82,7 @@ struct TopologyCommand: AsyncParsableCommand {
             switch states?[name] {
             case .same: "  (there)"
             case .missing: "  (missing)"
+            case .former: "  (there, as an earlier version declared it)"
             case .different: "  (DIFFERENT)"
             case nil: ""
             }
@@ -99,6 +104,7 @@ struct TopologyCommand: AsyncParsableCommand {
             switch states?[name] {
             case .same: [.init("state", .string("same"))]
             case .missing: [.init("state", .string("missing"))]
+            case .former: [.init("state", .string("former"))]
             case .different(let said): [.init("state", .string("different")), .init("difference", .string(said))]
             case nil: []
             }
@@ -139,8 +145,9 @@ struct TopologyCommand: AsyncParsableCommand {
                 .init(
                     "broker",
                     .object([
-                        .init("version", difference.brokerVersion.map { .string($0) } ?? .null),
+                        .init("version", difference.brokerVersion.map { .string("\($0)") } ?? .null),
                         .init("limits", .array(difference.limits.map { .string($0) })),
+                        .init("policy", difference.former.map { .string($0.policy) } ?? .null),
                     ])))
         }
         return String(decoding: JSONValue.object(members).serialized(), as: UTF8.self)

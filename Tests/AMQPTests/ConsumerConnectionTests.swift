@@ -138,6 +138,41 @@ import Testing
         for exchange in topology.exchanges { try fixture.session.deleteExchange(exchange.name) }
     }
 
+    /// What an earlier version declared is consumed as it is, and told once; any other difference is an error.
+    @Test func aQueueOfAnEarlierVersionGoesOnWorking() async throws {
+        let prefix = uniqueName("former")
+        let (former, current): (FieldTable, FieldTable) = (
+            ["x-queue-type": .string("quorum")],
+            ["x-queue-type": .string("quorum"), "x-delivery-limit": .int(1_000_000_000)]
+        )
+        let names = ["\(prefix).old", "\(prefix).new"]
+        try fixture.session.declareQueue(names[0], durable: true, arguments: former)
+        let topology = Topology(
+            exchanges: [.init(name: prefix, kind: .direct)],
+            queues: names.map { .init(name: $0, arguments: current, formerArguments: former) },
+            bindings: names.map { .init(queue: $0, exchange: prefix, routingKey: $0) })
+        let (connection, recorder) = try fixture.consumer(
+            names.map { Consumption(queue: $0, prefetch: 10) }, topology: topology)
+        try await recorder.opened(1)
+        for name in names {
+            try fixture.session.publish(exchange: prefix, routingKey: name, body: [1], mandatory: true)
+        }
+        for delivery in try await recorder.deliveries(2) { connection.acknowledge(delivery.tag) }
+        await connection.close()
+        let told = recorder.log.events.compactMap { if case .former(let queues) = $0 { queues } else { nil } }
+        #expect(told == [[names[0]]])
+
+        #expect(try fixture.session.declare(topology) == [names[0]])
+        #expect(try fixture.session.publish(routingKey: names[0], body: [2]) == .confirmed, "on the new channel")
+        #expect(try fixture.session.get(names[0])?.body == [2])
+        var other = topology
+        other.queues[0].formerArguments?["x-delivery-limit"] = .int(7)
+        let error = #expect(throws: AMQPError.self) { try fixture.session.declare(other) }
+        #expect(error?.replyCode == 406 && error?.message.contains(names[0]) == true, "\(String(describing: error))")
+        for name in names { try fixture.session.deleteQueue(name) }
+        try fixture.session.deleteExchange(prefix)
+    }
+
     /// Read from the beginning, then on from where reading had come to, and from the beginning again where asked.
     @Test func aStreamIsReadOnAfterAReconnect() async throws {
         let name = uniqueName("stream")

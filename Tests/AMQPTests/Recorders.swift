@@ -16,10 +16,12 @@ final class ConsumerRecorder: ConsumerDelegate {
         case silent(UInt64)
         case heard(UInt64)
         case failed(AMQPError)
+        case former([String])
     }
 
     let log = EventLog<Event>()
 
+    func consumerFound(formerQueues: [String], brokerVersion: BrokerVersion?) { log.append(.former(formerQueues)) }
     func consumerOpened(generation: UInt64) { log.append(.opened(generation)) }
     func consumerReceived(_ delivery: Delivery) { log.append(.received(delivery)) }
     func consumerLost(generation: UInt64, error: AMQPError) { log.append(.lost(generation, error)) }

@@ -56,6 +56,36 @@ import Testing
         return delivery(headers, body: "{}", userID: userID, messageID: "msg_1/1/7")
     }
 
+    /// A copy is counted anew, reads the same, goes to one queue, and is believed no more than before.
+    @Test(arguments: ["worker", "somebody", nil] as [String?])
+    func aCopyReadsTheSame(userID: String?) {
+        let original = Self.job(
+            more: [
+                "x-delivery-count": .int(12), "x-death": .array([]), "CC": .array([.string("chat.reply.victim")]),
+                "BCC": .array([.string("chat.webhooks")]), "mine": .string("kept"),
+            ], userID: userID)
+        let properties = Self.letter(original).copied(original)
+        for key in ["x-delivery-count", "x-death", "CC", "BCC"] { #expect(properties.headers[key] == nil, "\(key)") }
+        #expect(properties.headers.string("mine") == "kept")
+        #expect(properties.userID == (userID == "worker" ? "worker" : nil))
+        let copy = Delivery(
+            tag: original.tag, queue: original.queue, redelivered: false, exchange: "", routingKey: "chat.dead",
+            properties: properties, body: original.body)
+        var expected = Self.letter(original)
+        if userID != "worker" { expected.userID = nil }
+        #expect(Self.letter(copy) == expected)
+    }
+
+    @Test(arguments: [(true, 12, 12), (false, 12, 0), (true, nil, 0)] as [(Bool, Int64?, Int64)])
+    func onlyTheBrokersCountIsBelieved(redelivered: Bool, header: Int64?, expected: Int64) {
+        var headers = FieldTable()
+        if let header { headers["x-delivery-count"] = .int(header) }
+        let delivery = Delivery(
+            tag: DeliveryTag(generation: 1, value: 1), queue: "chat.dead", redelivered: redelivered, exchange: "",
+            routingKey: "chat.dead", properties: MessageProperties(headers: headers), body: [])
+        #expect(DeadLetter.returns(of: delivery) == expected)
+    }
+
     private static func letter(_ delivery: Delivery) -> DeadLetter {
         DeadLetter(delivery, names: names, workerUser: "worker")
     }

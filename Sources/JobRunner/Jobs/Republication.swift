@@ -103,7 +103,7 @@ enum Republication {
         Header.verifiedCustomer,
     ]
 
-    private static func isBrokers(_ key: String) -> Bool {
+    static func isBrokers(_ key: String) -> Bool {
         key == "x-death" || key == "x-delivery-count" || key.hasPrefix("x-first-death-")
             || key.hasPrefix("x-last-death-")
     }

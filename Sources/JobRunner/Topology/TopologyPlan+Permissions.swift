@@ -32,7 +32,7 @@ extension TopologyPlan {
         return BrokerPermissions(configure: expression(configure), write: expression(write), read: expression([own]))
     }
 
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         String(text.flatMap { #".\+*?[]^$(){}|"#.contains($0) ? ["\\", $0] : [$0] })
     }
 }

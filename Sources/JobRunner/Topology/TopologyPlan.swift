@@ -55,10 +55,10 @@ public struct TopologyPlan: Sendable, Equatable {
         }
         topology.queues += [
             .init(name: names.suspect, arguments: jobQueue(limit: suspectDeliveryLimit)),
-            .init(name: names.failed, arguments: Self.quorum),
-            .init(name: names.webhooks, arguments: Self.quorum),
-            .init(name: names.orderedWebhooks, arguments: Self.singleConsumer),
-            .init(name: names.dead, arguments: Self.quorum),
+            Self.unlimited(names.failed, Self.quorum),
+            Self.unlimited(names.webhooks, Self.quorum),
+            Self.unlimited(names.orderedWebhooks, Self.singleConsumer),
+            Self.unlimited(names.dead, Self.quorum),
             .init(name: names.control, arguments: Self.stream(maximumAge: controlMaximumAge)),
             .init(name: names.journal, arguments: Self.stream(maximumAge: journalMaximumAge)),
             .init(name: names.endpoints, arguments: Self.stream(maximumAge: journalMaximumAge)),
@@ -86,6 +86,17 @@ public struct TopologyPlan: Sendable, Equatable {
     }
 
     private static let quorum: FieldTable = ["x-queue-type": .string("quorum")]
+
+    /// Returns of one message that a queue without a limit of its own outlives. RabbitMQ 4 gives a queue that says nothing
+    /// a limit of 20, and drops what comes back more often; "none" cannot be said so that every version takes it.
+    static let noDeliveryLimit: Int64 = 1_000_000_000
+
+    /// Earlier versions declared these without a limit, which 3.x understood as none.
+    private static func unlimited(_ name: String, _ arguments: FieldTable) -> Topology.Queue {
+        var limited = arguments
+        limited["x-delivery-limit"] = .int(noDeliveryLimit)
+        return .init(name: name, arguments: limited, formerArguments: arguments)
+    }
 
     /// The broker gives all of it to one consumer, and to the next one when that is gone.
     private static let singleConsumer: FieldTable = [

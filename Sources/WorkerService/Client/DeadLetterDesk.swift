@@ -5,8 +5,9 @@ package import JobRunner
 /// Goes through the dead-letter queue on one connection. Blocking; one thread.
 ///
 /// It takes message by message with `basic.get` and acks none but those that are done with; the others go back when it is
-/// through, or when its connection ends, however it ends. Each going back raises `x-delivery-count`; that is harmless
-/// here, since the dead-letter queue has no delivery limit (`TopologyPlan`).
+/// through, or when its connection ends, however it ends. Each going back raises `x-delivery-count`; the dead-letter queue
+/// has a limit that nobody reaches (`TopologyPlan`), and where an earlier version declared it without one, letters that came
+/// back often are copied before the broker drops them (`DeadLetter.copied`).
 package final class DeadLetterDesk {
     private let session: AMQPSession
     private let configuration: AMQPConfiguration
@@ -14,6 +15,8 @@ package final class DeadLetterDesk {
     private let customers: JobRules.CustomerSource
     /// Taken in the present walk and not acked.
     private var held = 0
+    /// The broker drops letters of this queue that came back too often.
+    private var mustCopy = false
     /// Where a cancel must stand to concern what is replayed from here on.
     private var controlOffset: Int64?
 
@@ -46,14 +49,54 @@ package final class DeadLetterDesk {
             throw Unavailable.missing("the queue \(names.dead)", where: error)
         }
         held = 0
+        mustCopy = try isLossy()
         for _ in 0..<count {
             guard let delivery = try session.get(names.dead) else { break }
             held += 1
             let letter = DeadLetter(delivery, names: names, workerUser: configuration.username)
-            guard try visit(letter, delivery) else { break }
+            let before = held
+            let goesOn = try visit(letter, delivery)
+            if held == before, mustCopy, DeadLetter.returns(of: delivery) >= DeadLetter.mostReturns {
+                try copy(letter, delivery)
+            }
+            guard goesOn else { break }
         }
         try putBack()
     }
+
+    /// Whether the queue has no limit of its own on a broker that gives it one then. Asked by declaring what is there once
+    /// more; a login that may not declare, or a queue that somebody else made, says nothing and is taken for lossy.
+    private func isLossy() throws(AMQPError) -> Bool {
+        guard FormerQueues.mayLose(on: session.brokerVersion) else { return false }
+        let queue = TopologyPlan(names: names).topology.queues.filter { $0.name == names.dead }
+        do throws(AMQPError) {
+            return try !session.declare(Topology(queues: queue)).isEmpty
+        } catch {
+            guard error.code == .channelClosed else { throw error }
+            return true
+        }
+    }
+
+    /// Puts a copy that was never returned in the place of a letter. The copy stands behind all that this walk looks at.
+    private func copy(_ letter: DeadLetter, _ delivery: Delivery) throws {
+        let isSmall = letter.isWhole && letter.size <= Self.largestCopy
+        let outcome =
+            isSmall
+            ? try session.publish(
+                routingKey: names.dead, properties: letter.copied(delivery), body: delivery.body, mandatory: true)
+            : .rejected
+        guard outcome == .confirmed else {
+            let former = FormerQueues(queues: [names.dead], virtualHost: configuration.virtualHost)
+            throw Unavailable(
+                "a dead letter came back \(DeadLetter.returns(of: delivery)) times; after "
+                    + "\(FormerQueues.defaultLimit) times this broker drops it. Lift the limit before it is looked at again: "
+                    + former.policy)
+        }
+        try session.acknowledge(delivery)
+    }
+
+    /// RabbitMQ 4 closes the channel on a larger message (16 MiB); that would return all letters at once.
+    private static let largestCopy: UInt64 = 16 << 20
 
     /// The next command must find what this one did not take: going back is no call that is answered.
     private func putBack() throws(AMQPError) {

@@ -1,4 +1,5 @@
 package import AMQP
+package import JobRunner
 
 /// What the broker has of a topology, and what it has otherwise. Blocking; one thread. It changes nothing: it asks for each
 /// thing passively, and declares what is there once more, which the broker refuses where anything differs.
@@ -6,20 +7,24 @@ package struct TopologyDifference: Sendable, Equatable {
     package enum State: Sendable, Equatable {
         case same
         case missing
+        /// As an earlier version of the worker declared it: it goes on working.
+        case former
         /// In the broker's words.
         case different(String)
     }
 
     /// `nil` where the broker does not say.
-    package private(set) var brokerVersion: String?
+    package private(set) var brokerVersion: BrokerVersion?
     package private(set) var exchanges: [String: State] = [:]
     package private(set) var queues: [String: State] = [:]
+    private let virtualHost: String
 
     /// - Throws: `AMQPError` where the broker cannot be asked.
     package init(_ topology: Topology, configuration: AMQPConfiguration) throws(AMQPError) {
         let session = try AMQPSession(configuration: configuration, role: "topology")
         defer { session.close() }
-        brokerVersion = session.brokerVersion?.description
+        brokerVersion = session.brokerVersion
+        virtualHost = configuration.virtualHost
         for exchange in topology.exchanges {
             exchanges[exchange.name] = try Self.state(
                 { () throws(AMQPError) in try session.inspectExchange(exchange.name) },
@@ -33,7 +38,7 @@ package struct TopologyDifference: Sendable, Equatable {
     }
 
     private static func state(
-        _ inspect: () throws(AMQPError) -> Void, _ declare: () throws(AMQPError) -> Void
+        _ inspect: () throws(AMQPError) -> Void, _ declare: () throws(AMQPError) -> [String]
     ) throws(AMQPError) -> State {
         do throws(AMQPError) {
             try inspect()
@@ -43,8 +48,7 @@ package struct TopologyDifference: Sendable, Equatable {
             return .missing
         }
         do throws(AMQPError) {
-            try declare()
-            return .same
+            return try declare().isEmpty ? .same : .former
         } catch {
             guard error.replyCode == 406 else { throw error }
             return .different(error.message)
@@ -58,20 +62,22 @@ package struct TopologyDifference: Sendable, Equatable {
         }.sorted { $0.0 < $1.0 }
     }
 
+    /// Queues of an earlier version; `nil`: there are none.
+    package var former: FormerQueues? {
+        let names = queues.compactMap { name, state in state == .former ? name : nil }
+        return names.isEmpty ? nil : FormerQueues(queues: names, virtualHost: virtualHost)
+    }
+
     /// What this version of the broker cannot do that the worker needs.
     package var limits: [String] { brokerVersion.map { Self.limits(ofVersion: $0) } ?? [] }
 
-    static func limits(ofVersion version: String) -> [String] {
-        let parts = version.split(separator: ".").prefix(2).map { Int($0.prefix { $0.isNumber }) ?? 0 }
-        guard parts.count == 2 else { return [] }
-        let (major, minor) = (parts[0], parts[1])
-        func isBefore(_ wantedMajor: Int, _ wantedMinor: Int) -> Bool {
-            (major, minor) < (wantedMajor, wantedMinor)
-        }
+    static func limits(ofVersion version: BrokerVersion) -> [String] {
         var limits: [String] = []
-        if isBefore(3, 8) { limits.append("quorum queues (since 3.8): no job can be kept safely") }
-        if isBefore(3, 9) { limits.append("streams (since 3.9): no cancels, no budgets, no endpoint states") }
-        if isBefore(3, 10) {
+        if version < BrokerVersion(3, 8) { limits.append("quorum queues (since 3.8): no job can be kept safely") }
+        if version < BrokerVersion(3, 9) {
+            limits.append("streams (since 3.9): no cancels, no budgets, no endpoint states")
+        }
+        if version < BrokerVersion(3, 10) {
             limits.append(
                 "message TTL and at-least-once dead-lettering of quorum queues (since 3.10): no waiting queues")
         }
