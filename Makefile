@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build release package systemd-test test autobahn chaos fuzz sanitize lint format demo demo-model bench bench-check bench-scanner bench-webhooks broker-start broker-stop clean dependencies
+.PHONY: help build release package systemd-test test test-brokers autobahn chaos fuzz sanitize lint format demo demo-model bench bench-check bench-scanner bench-webhooks broker-start broker-stop clean dependencies
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ systemd-test: dependencies ## install that package in a Debian of its own, boote
 test: dependencies ## everything that CI runs: build, lint, contracts, demo, tests on a private broker
 	@scripts/test
 
-chaos: dependencies ## do harm to a deployment for 25 minutes, and prove that nothing is lost
-	@scripts/chaos
+test-brokers: dependencies ## every suite that touches a broker, on RabbitMQ of Debian 12, 13 and unstable (needs root; takes an hour)
+	@scripts/test-brokers
+
+chaos: dependencies ## do harm to a deployment for 25 minutes, and prove that nothing is lost (BROKER=trixie: on that release)
+	@scripts/chaos $(if $(BROKER),--broker $(BROKER))
 
 autobahn: dependencies ## play Autobahn|Testsuite's WebSocket cases (needs Python 2.7; fetches the suite into .autobahn)
 	@scripts/autobahn
@@ -48,7 +51,7 @@ broker-stop: ## stop it; its data stays
 	@scripts/broker stop
 
 clean: ## delete what was built, and the data of demo, tests and private broker
-	@for folder in .demo/broker .broker-test .broker .build/test-brokers/chaos; do \
+	@for folder in .demo/broker .broker* .build/test-brokers/*; do \
 		[ ! -d "$$folder" ] || CHAT_WORKER_BROKER_DIR="$$PWD/$$folder" scripts/broker wipe; \
 	done
 	@rm -rf .demo

@@ -4,7 +4,8 @@ import Synchronization
 /// A private RabbitMQ node for tests, run by `scripts/broker` in a folder of its own and killed when the tests' process
 /// ends. With `CHAT_WORKER_TEST_AMQP_URL` set, `shared` is the broker of that URL instead, and is left alone.
 /// `CHAT_WORKER_BROKER_RELEASE` chooses the release of all of them, as the script has it; each release has folders of its
-/// own, since a broker does not read another one's data.
+/// own, since a broker does not read another one's data. So has each `CHAT_WORKER_TEST_LANE`: processes of tests that run
+/// side by side.
 ///
 /// Names on `shared` must be unique to a test (`uniqueName`), and deleted by it. Tests that stop, kill or fill a broker
 /// start one of their own.
@@ -17,6 +18,8 @@ public final class TestBroker: Sendable {
     }
 
     private static let running = Mutex<[String: TestBroker]>([:])
+    /// Once in a process.
+    private static let killsAtExit: Void = { atexit { TestBroker.killAll() } }()
     private static let environmentURL = ProcessInfo.processInfo.environment["CHAT_WORKER_TEST_AMQP_URL"]
 
     /// The checkout, found from this file.
@@ -28,8 +31,9 @@ public final class TestBroker: Sendable {
 
     private init(name: String) {
         self.name = name
-        let release = ProcessInfo.processInfo.environment["CHAT_WORKER_BROKER_RELEASE"] ?? ""
-        let suffix = release.isEmpty || release == "installed" ? "" : "-\(release)"
+        let suffix = ["CHAT_WORKER_BROKER_RELEASE", "CHAT_WORKER_TEST_LANE"]
+            .compactMap { ProcessInfo.processInfo.environment[$0] }.filter { !$0.isEmpty && $0 != "installed" }
+            .map { "-\($0)" }.joined()
         directory = Self.checkout.appending(path: ".build/test-brokers/\(name)\(suffix)")
     }
 
@@ -47,7 +51,7 @@ public final class TestBroker: Sendable {
             if let broker = brokers[name] { return broker }
             let broker = TestBroker(name: name)
             if broker.isOwned {
-                if brokers.isEmpty { atexit { TestBroker.killAll() } }
+                _ = killsAtExit
                 // Registered before it starts, so that a start that fails half way is cleaned up as well.
                 brokers[name] = broker
                 do {
@@ -67,7 +71,7 @@ public final class TestBroker: Sendable {
     public static func cluster(_ name: String, nodes count: Int) throws -> [TestBroker] {
         try running.withLock { brokers in
             let nodes = (1...count).map { TestBroker(name: $0 == 1 ? name : "\(name)-\($0)") }
-            if brokers.isEmpty { atexit { TestBroker.killAll() } }
+            _ = killsAtExit
             for node in nodes.reversed() { _ = try node.run(["wipe"]) }
             for node in nodes {
                 brokers[node.name] = node
