@@ -40,6 +40,7 @@ struct CheckCommand: AsyncParsableCommand {
         for finding in findings {
             Output.print("\(finding.isReachable ? "ok    " : "FAILED") \(finding.subject): \(finding.detail)")
             if let advice = finding.advice { Output.print("       \(advice)") }
+            for note in finding.notes { Output.print("       \(note)") }
         }
         if errors > 0, !offline { Output.print("Nothing was connected to: mend the configuration first.") }
     }
@@ -63,6 +64,10 @@ struct CheckCommand: AsyncParsableCommand {
                 members.append(.init("latency_ms", .integer(Int(latency / .milliseconds(1)))))
             }
             if let models = finding.models { members.append(.init("models", .array(models.map { .string($0) }))) }
+            if let version = finding.version {
+                members.append(.init("version", .string(version)))
+                members.append(.init("notes", .array(finding.notes.map { .string($0) })))
+            }
             return JSONValue.object(members)
         }
         let object = JSONValue.object([

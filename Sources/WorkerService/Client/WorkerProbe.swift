@@ -15,6 +15,9 @@ public struct WorkerProbe: Sendable {
         public var keyFile: String?
         public var latency: Duration?
         public var models: [String]?
+        /// Of the broker: its version, and what that means here.
+        public var version: String?
+        public var notes: [String] = []
     }
 
     private let configuration: WorkerConfiguration
@@ -34,6 +37,24 @@ public struct WorkerProbe: Sendable {
         return findings
     }
 
+    private func advice(on version: BrokerVersion) -> BrokerAdvice {
+        BrokerAdvice(
+            version: version, consumerTimeout: configuration.broker.consumerTimeout,
+            maximumJobBytes: configuration.jobs.maximumBytes,
+            maximumAnswerBytes: configuration.replies.maximumAnswerBytes)
+    }
+
+    /// Queues as an earlier version of the worker declared them. Changes nothing: only those that are there are declared
+    /// once more. `nil` also where the broker does not tell.
+    private func former(_ session: AMQPSession) -> FormerQueues? {
+        let found = configuration.topologyPlan.topology.queues.filter { queue in
+            guard queue.formerArguments != nil, (try? session.inspectQueue(queue.name)) != nil else { return false }
+            return (try? session.declare(Topology(queues: [queue])))?.isEmpty == false
+        }
+        guard !found.isEmpty else { return nil }
+        return FormerQueues(queues: found.map(\.name), virtualHost: configuration.brokerVirtualHost)
+    }
+
     private func broker(_ broker: AMQPConfiguration) -> Finding {
         let scheme = broker.tls == nil ? "amqp" : "amqps"
         let hosts = broker.addresses.map { "\($0.host):\($0.port)" }.joined(separator: ",")
@@ -41,15 +62,23 @@ public struct WorkerProbe: Sendable {
         do throws(AMQPError) {
             let session = try AMQPSession(configuration: broker, role: "check")
             defer { session.close() }
+            var finding = Finding(subject: subject, isReachable: true, detail: "logged in")
+            if let version = session.brokerVersion {
+                finding.detail = "logged in to RabbitMQ \(version)"
+                finding.version = "\(version)"
+                finding.notes = advice(on: version).notes
+            }
             do throws(AMQPError) {
                 let jobs = try session.inspectQueue(configuration.topologyPlan.names.jobs)
-                return Finding(
-                    subject: subject, isReachable: true, detail: "logged in; \(jobs.messageCount) jobs queued")
+                finding.detail += "; \(jobs.messageCount) jobs queued"
             } catch {
-                return Finding(
-                    subject: subject, isReachable: true,
-                    detail: "logged in; the worker's queues are not there yet, it declares them when it starts")
+                finding.detail += "; the worker's queues are not there yet, it declares them when it starts"
+                return finding
             }
+            if let former = former(session) {
+                finding.notes.append("\(former.meaning(on: session.brokerVersion)): \(former.policy)")
+            }
+            return finding
         } catch {
             return Finding(subject: subject, isReachable: false, detail: "\(error)")
         }

@@ -39,9 +39,12 @@ final class ProcessStage: Sendable {
     }
 
     func startWorker(
-        watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:], launcher: [String] = []
+        watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:], launcher: [String] = [],
+        binary: String? = nil
     ) throws -> WorkerProcess {
-        let worker = try WorkerProcess(files, watchdog: watchdog, environment: environment, launcher: launcher)
+        let worker = try WorkerProcess(
+            files, watchdog: watchdog, environment: environment, launcher: launcher,
+            binary: binary ?? ChatWorkerBinary.path)
         running.withLock { $0.append(worker) }
         return worker
     }

@@ -38,16 +38,17 @@ final class WorkerProcess: Sendable {
     /// - Parameters:
     ///   - watchdog: `WatchdogSec=`; the status line comes four times as often.
     ///   - launcher: a command that becomes the one behind it.
+    ///   - binary: another program than the one that is tested.
     init(
         _ files: WorkerFiles, watchdog: Duration? = .milliseconds(400), environment: [String: String] = [:],
-        launcher: [String] = []
+        launcher: [String] = [], binary: String = ChatWorkerBinary.path
     ) throws {
         let path = "\(files.folder)/notify-\(UInt32.random(in: .min ... .max))"
         socket = try NotifySocket(path: path, log: log)
         var variables = ["NOTIFY_SOCKET": path].merging(environment) { $1 }
         if let watchdog { variables["WATCHDOG_USEC"] = "\(Int(watchdog / .microseconds(1)))" }
         process = try ChildProcess(
-            launcher + [ChatWorkerBinary.path, "run", "--config", files.configuration], environment: variables,
+            launcher + [binary, "run", "--config", files.configuration], environment: variables,
             log: log)
     }
 
