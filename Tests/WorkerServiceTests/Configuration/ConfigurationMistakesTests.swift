@@ -227,6 +227,40 @@ import Testing
         let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration(parsing: text) }
         #expect(
             try #require(errors).mistakes.map { "\($0.line ?? 0) \($0.key)" } == [
+    /// However a place gets deep: the parser would take half a minute for it, or die.
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [20_000, 40_000, 400_000] as [Int],
+        [("a", ".a", " = 1"), ("[a", ".a", "]"), ("[[a", " . \"b\"", "]]"), ("a = ", "[", ""), ("a = ", "{b=", "1")])
+    func whatIsTooDeepIsAMistake(depth: Int, parts: (first: String, more: String, last: String)) throws {
+        let deep = parts.first + String(repeating: parts.more, count: depth) + parts.last
+        for text in ["[jobs]\nconcurrency = 7\n" + deep, "[jobs]\nconcurrency = 7\n" + deep + "\n[broker]\n"] {
+            let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration(parsing: text) }
+            let told = try #require(errors).mistakes
+            #expect(told.count == 1 && told[0].line == 3, "\(told)")
+            #expect(told[0].message.hasPrefix("a key or value is nested in more than 32 levels"))
+        }
+    }
+
+    /// Dotted keys, lists and tables count together.
+    @Test func whatIsTooDeepInSeveralWays() throws {
+        let text = "[a.b.c.d.e.f.g.h]\ni.j.k.l.m.n.o.p = [{ q.r.s.t.u.v.w = [[[[{ x.y.z.aa = [1] }]]]] }]"
+        let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration(parsing: text) }
+        #expect(try #require(errors).mistakes.map(\.line) == [2])
+    }
+
+    /// As large as a file may be, and full of what is legal or wrong: there is an answer in a time that a person waits.
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [
+            "[a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a]\n", "[[a]]\n", "a = 1\n", "# comment\n",
+            "a = [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]\n", "a.\n",
+        ])
+    func aLargeFileIsRead(line: String) {
+        let text = String(repeating: line, count: (1 << 20) / line.utf8.count)
+        _ = try? WorkerConfiguration(parsing: text)
+    }
+
                 "2 worker.log_levle", "4 jobs.concurrency", "5 jobs.max_bytes", "7 broker.heartbeat",
                 "9 profiles.p.model",
             ])

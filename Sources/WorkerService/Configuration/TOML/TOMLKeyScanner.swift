@@ -21,8 +21,10 @@ struct TOMLKeyScanner {
         var message: String
     }
 
-    /// The parser allows nesting of its own; this bounds the recursion here.
-    private static let deepest = 256
+    /// Parts of a place, dotted keys, lists and tables in one another counted together. No key of the configuration has
+    /// more than six. The parser goes through each with recursion and in quadratic time: 20,000 take it half a minute, and
+    /// 40,000 all of its stack.
+    private static let deepest = 32
 
     init(_ text: String) {
         bytes = Array(text.utf8)
@@ -36,7 +38,7 @@ struct TOMLKeyScanner {
             guard let byte = peek() else { return }
             let before = index
             statement = index
-            if byte == UInt8(ascii: "[") { scanHeader() } else { scanPair(under: table, depth: 0) }
+            if byte == UInt8(ascii: "[") { scanHeader() } else { scanPair(under: table) }
             skipToLineEnd(from: before)
         }
     }
@@ -52,8 +54,7 @@ struct TOMLKeyScanner {
         if let byte = peek(), !Self.beginsName(byte) {
             stumble("a table's name is letters, digits, _ and -, or stands in quotes")
         }
-        let keys = scanKeys()
-        guard !keys.isEmpty else { return }
+        guard let keys = scanKeys(under: []) else { return }
         var path: [String] = []
         for (position, key) in keys.enumerated() {
             path.append(key)
@@ -69,10 +70,9 @@ struct TOMLKeyScanner {
         while let byte = peek(), byte == UInt8(ascii: "]") { index += 1 }
     }
 
-    private mutating func scanPair(under prefix: [String], depth: Int) {
+    private mutating func scanPair(under prefix: [String]) {
         let start = line
-        let keys = scanKeys()
-        guard !keys.isEmpty else { return }
+        guard let keys = scanKeys(under: prefix) else { return }
         var path = prefix
         for key in keys {
             path.append(key)
@@ -81,24 +81,24 @@ struct TOMLKeyScanner {
         skipBlank(overLines: false)
         guard peek() == UInt8(ascii: "=") else { return }
         index += 1
-        scanValue(at: path, depth: depth)
+        scanValue(at: path)
     }
 
     // MARK: - Values
 
-    private mutating func scanValue(at path: [String], depth: Int) {
+    private mutating func scanValue(at path: [String]) {
         skipBlank(overLines: false)
         switch peek() {
         case UInt8(ascii: "\""), UInt8(ascii: "'"): _ = scanString()
-        case UInt8(ascii: "["): scanArray(at: path, depth: depth + 1)
-        case UInt8(ascii: "{"): scanInlineTable(at: path, depth: depth + 1)
+        case UInt8(ascii: "["): scanArray(at: path)
+        case UInt8(ascii: "{"): scanInlineTable(at: path)
         default: skip { !Self.endsBareValue($0) }
         }
     }
 
-    private mutating func scanArray(at path: [String], depth: Int) {
+    private mutating func scanArray(at path: [String]) {
         index += 1
-        guard depth < Self.deepest else { return giveUp() }
+        guard path.count < Self.deepest else { return giveUp() }
         var element = 0
         while true {
             skipBlank(overLines: true)
@@ -117,15 +117,15 @@ struct TOMLKeyScanner {
             }
             let inner = path + ["[\(element)]"]
             note(inner, at: line)
-            scanValue(at: inner, depth: depth)
+            scanValue(at: inner)
             element += 1
             if index == before { index += 1 }
         }
     }
 
-    private mutating func scanInlineTable(at path: [String], depth: Int) {
+    private mutating func scanInlineTable(at path: [String]) {
         index += 1
-        guard depth < Self.deepest else { return giveUp() }
+        guard path.count < Self.deepest else { return giveUp() }
         while true {
             skipBlank(overLines: true)
             guard let byte = peek() else { return }
@@ -134,7 +134,7 @@ struct TOMLKeyScanner {
                 return
             }
             let before = index
-            if byte == UInt8(ascii: ",") { index += 1 } else { scanPair(under: path, depth: depth) }
+            if byte == UInt8(ascii: ",") { index += 1 } else { scanPair(under: path) }
             if index == before { index += 1 }
         }
     }
@@ -143,16 +143,29 @@ struct TOMLKeyScanner {
         if obstacle == nil { obstacle = Obstacle(line: line, offset: statement, message: message) }
     }
 
-    private mutating func giveUp() { index = bytes.count }
+    /// What stands here is too deep for the parser; nothing behind it is looked at.
+    private mutating func giveUp() {
+        stumble("a key or value is nested in more than \(Self.deepest) levels; no key of this file has so many")
+        index = bytes.count
+    }
 
     // MARK: - Keys and strings
 
-    /// `a`, `a.b`, `"a b".c`, `a . 'b'`.
-    private mutating func scanKeys() -> [String] {
+    /// `a`, `a.b`, `"a b".c`, `a . 'b'`; `nil`: there is none, or it is too deep.
+    private mutating func scanKeys(under prefix: [String]) -> [String]? {
+        let keys = scanKeys(atMost: Self.deepest - prefix.count)
+        return keys.isEmpty ? nil : keys
+    }
+
+    private mutating func scanKeys(atMost most: Int) -> [String] {
         var keys: [String] = []
         while true {
             skipBlank(overLines: false)
             guard let byte = peek() else { return keys }
+            guard keys.count < most else {
+                giveUp()
+                return []
+            }
             if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
                 keys.append(scanString())
             } else {
