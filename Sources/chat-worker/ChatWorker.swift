@@ -1,4 +1,5 @@
 import ArgumentParser
+import WorkerService
 
 @main
 struct ChatWorker: AsyncParsableCommand {
@@ -6,7 +7,8 @@ struct ChatWorker: AsyncParsableCommand {
         commandName: "chat-worker",
         abstract: "Chat jobs from RabbitMQ, answers streamed back token by token, results signed to a webhook.",
         discussion: """
-            Exit codes: 0 good, 64 usage, 69 something that is needed is unavailable, 70 a bug, 78 configuration.
+            Exit codes: 0 good, 64 usage, 69 something that is needed is unavailable, 70 a bug, 74 the output cannot be \
+            written, 78 configuration.
             """,
         version: VersionCommand.text,
         subcommands: [
@@ -15,4 +17,27 @@ struct ChatWorker: AsyncParsableCommand {
             SimulateCommand.self,
             VersionCommand.self,
         ])
+
+    static func main() async {
+        StandardDescriptors.secure()
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            end(error)
+        }
+    }
+
+    /// As `exit(withError:)` does it, but for an output that cannot be written.
+    private static func end(_ error: any Error) -> Never {
+        let (message, code) = (fullMessage(for: error), exitCode(for: error))
+        if !message.isEmpty {
+            if code.isSuccess { Output.print(message) } else { Output.error(message) }
+        }
+        exit(withError: code)
+    }
 }

@@ -1,6 +1,5 @@
 import AMQP
 import ArgumentParser
-import Glibc
 import WorkerService
 
 /// What commands that read `worker.conf` have in common.
@@ -19,6 +18,8 @@ enum Exit {
     static let usage: Int32 = 64
     static let unavailable: Int32 = 69
     static let bug: Int32 = 70
+    /// EX_IOERR
+    static let output: Int32 = 74
     static let configuration: Int32 = 78
 
     /// Runs `body`; an error is printed in one line (or one a mistake) and becomes the exit code of its kind.
@@ -48,23 +49,6 @@ enum Exit {
         default:
             Output.error("chat-worker: \(error)")
             return ExitCode(bug)
-        }
-    }
-}
-
-/// Lines for people and programs. Unbuffered, so that a token is seen when it is there.
-enum Output {
-    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
-
-    static func print(_ text: String, newline: Bool = true) { emit(newline ? text + "\n" : text, to: STDOUT_FILENO) }
-    static func error(_ text: String) { emit(text + "\n", to: STDERR_FILENO) }
-
-    private static func emit(_ text: String, to descriptor: Int32) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            guard written > 0 else { return }
-            rest = rest.dropFirst(written)
         }
     }
 }

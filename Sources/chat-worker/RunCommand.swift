@@ -12,7 +12,6 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
-        StandardDescriptors.secure()
         let (found, mistakes) = WorkerConfiguration.examine(path: options.config)
         for mistake in mistakes { Output.error(mistake.description(inFile: options.config)) }
         guard let configuration = found else { throw ExitCode(Exit.configuration) }

@@ -23,7 +23,7 @@ enum StandIn {
             return try await body()
         } catch let error as SimulatorError {
             guard error.code == .cannotListen else { throw ValidationError(error.description) }
-            write("chat-worker: \(error)\n", to: STDERR_FILENO)
+            Output.error("chat-worker: \(error)")
             throw ExitCode(unavailable)
         }
     }
@@ -48,17 +48,7 @@ enum StandIn {
                 })
             line = String(decoding: object.serialized(), as: UTF8.self)
         }
-        write(line + "\n", to: STDOUT_FILENO)
-    }
-
-    /// Unbuffered, so that a script that reads a pipe sees every line at once.
-    private static func write(_ text: String, to descriptor: CInt) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
-            guard written > 0 else { return }
-            rest = rest.dropFirst(written)
-        }
+        Output.print(line)
     }
 
     /// Returns at SIGINT or SIGTERM, or when the task is cancelled.
@@ -74,9 +64,4 @@ enum StandIn {
         for await _ in signals {}
         for source in sources { source.cancel() }
     }
-}
-
-/// `write(2)`, which a function named `write` would hide.
-private func systemWrite(_ descriptor: CInt, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
-    write(descriptor, bytes, count)
 }
