@@ -237,6 +237,7 @@ extension WorkerConfiguration {
                         "must be https://, or its host must stand in webhooks.allow_http_hosts"))
             }
         }
+        if let warning = scheduleTooLong { found.append(warning) }
         if webhooks.breakerOpen > webhooks.breakerLongest {
             found.append(mistake(at: ["webhooks", "breaker_open"], "is longer than breaker_longest"))
         }
@@ -259,6 +260,26 @@ extension WorkerConfiguration {
                     "opens every address to whoever can enqueue a job"))
         }
         return found
+    }
+}
+
+extension WorkerConfiguration {
+    /// Tries that never come, since whatever fails after `max_age` is given up; without jitter.
+    fileprivate var scheduleTooLong: ConfigurationMistake? {
+        var begins: [Duration] = []
+        for wait in webhooks.schedule { begins.append((begins.last ?? .zero) + wait) }
+        guard let last = begins.last, last > webhooks.maximumAge else { return nil }
+        // One is waited for if the one before it has failed in time.
+        let never = begins.dropLast().count { $0 > webhooks.maximumAge }
+        let (taken, most) = (DurationText.render(last), DurationText.render(webhooks.maximumAge))
+        let keys = [["webhooks", "schedule"], ["webhooks", "max_age"]]
+        return mistake(
+            .warning, at: keys.first { source.lines[$0] != nil } ?? keys[0],
+            "the tries of webhooks.schedule take \(taken) in all, and webhooks.max_age is \(most): what fails after that "
+                + "is given up, so "
+                + (never == 0
+                    ? "the last try begins too late" : "the last \(never) of \(begins.count) tries never come")
+                + "; shorten the schedule, or raise max_age")
     }
 }
 

@@ -57,7 +57,9 @@ extension WorkerConfiguration.Tracing: ConfigurationTable {
 extension ConfigurationValue<ServiceURL> {
     static var collector: Self {
         .text("http:// or https:// URL") { text throws(ConfigurationValueError) in
-            let url = try ServiceURL.parse(text, schemes: ["http", "https"])
+            let url = try ServiceURL.parse(
+                text, schemes: ["http", "https"],
+                password: "put the line `Authorization: Basic ...` into the file of tracing.headers_file")
             guard url.user == nil else {
                 throw ConfigurationValueError("must not name a user; say who asks in tracing.headers_file")
             }

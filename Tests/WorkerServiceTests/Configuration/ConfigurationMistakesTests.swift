@@ -96,6 +96,21 @@ import Testing
         Case("[webhooks]\nsecret_files = [\"whsec_canary\"]", ("2: webhooks.secret_files[0]: ", "the secret itself")),
         Case("[broker]\nurl = \"amqp://u:canary@host\"", ("2: broker.url: ", "a password does not stand in a URL")),
         Case("[broker]\npassword_file = \"../x\"", ("2: broker.password_file: ", "CREDENTIALS_DIRECTORY")),
+        Case(
+            "[webhooks]\nsecret_files = [\"s\"]\n[webhooks.endpoints.e]\nurl = \"https://u:canary@host/\"",
+            ("4: webhooks.endpoints.e.url: ", "`Authorization: Basic ...` into the file of headers_file")),
+        Case(
+            "[webhooks]\nsecret_files = [\"s\"]\n[webhooks.endpoints.e]\nurl = \"https://canary@host/\"",
+            ("4: webhooks.endpoints.e.url: ", "takes no user; every post is signed instead")),
+        Case(
+            "[webhooks]\nproxy = \"http://u:canary@host:3128\"",
+            ("2: webhooks.proxy: ", "a proxy that asks for one is not supported")),
+        Case(
+            "[gateways.a]\nurl = \"https://u:canary@host\"",
+            ("2: gateways.a.url: ", "put the key into a file and name that with key_file")),
+        Case(
+            "[tracing]\nendpoint = \"https://u:canary@host/v1/traces\"",
+            ("2: tracing.endpoint: ", "into the file of tracing.headers_file")),
         // Names.
         Case("[gateways]\nurl = \"ws://a\"", ("2: gateways.url: ", "outside of any [gateways.NAME]")),
         Case("[gateways.\"a b\"]\nurl = \"ws://localhost\"", ("1: gateways.\"a b\": ", "a name here has")),
@@ -212,21 +227,6 @@ import Testing
         #expect(!lines.joined().contains("canary"))
     }
 
-    @Test func namesAllMistakesInTheOrderOfTheFile() throws {
-        let text = """
-            [worker]
-            log_levle = "info"
-            [jobs]
-            concurrency = "many"
-            max_bytes = 5
-            [broker]
-            heartbeat = 10
-            [profiles.p]
-            model = "none"
-            """
-        let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration(parsing: text) }
-        #expect(
-            try #require(errors).mistakes.map { "\($0.line ?? 0) \($0.key)" } == [
     /// However a place gets deep: the parser would take half a minute for it, or die.
     @Test(
         .timeLimit(.minutes(1)),
@@ -261,6 +261,21 @@ import Testing
         _ = try? WorkerConfiguration(parsing: text)
     }
 
+    @Test func namesAllMistakesInTheOrderOfTheFile() throws {
+        let text = """
+            [worker]
+            log_levle = "info"
+            [jobs]
+            concurrency = "many"
+            max_bytes = 5
+            [broker]
+            heartbeat = 10
+            [profiles.p]
+            model = "none"
+            """
+        let errors = #expect(throws: ConfigurationErrors.self) { try WorkerConfiguration(parsing: text) }
+        #expect(
+            try #require(errors).mistakes.map { "\($0.line ?? 0) \($0.key)" } == [
                 "2 worker.log_levle", "4 jobs.concurrency", "5 jobs.max_bytes", "7 broker.heartbeat",
                 "9 profiles.p.model",
             ])

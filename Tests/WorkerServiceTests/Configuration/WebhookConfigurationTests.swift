@@ -104,6 +104,40 @@ import Webhooks
         #expect(errors?.mistakes.first?.message.contains("TLS to the proxy itself is not supported") == true)
     }
 
+    /// An editor of Windows ends its lines otherwise.
+    @Test(arguments: ["\n", "\r\n"])
+    func headersOfAFile(lineEnd: String) throws {
+        let text = ["# ours", "X-One: 1", "", "Authorization: Basic dTpw"].map { $0 + lineEnd }.joined()
+        let headers = try HeaderLines.parse(text)
+        #expect(headers.map(\.name) == ["x-one", "authorization"] && headers.map(\.value) == ["1", "Basic dTpw"])
+        let error = #expect(throws: ConfigurationValueError.self) { try HeaderLines.parse(text + "x" + lineEnd) }
+        #expect(error?.message == "line 5 is not `Name: value`")
+    }
+
+    /// What fails after `max_age` is given up: which tries never come, and what to do.
+    @Test(
+        arguments: [
+            (
+                "schedule = [\"0s\", \"1h\", \"2h\"]\nmax_age = \"2h\"", "2: webhooks.schedule",
+                "the last try begins too late"
+            ),
+            (
+                "schedule = [\"0s\", \"1h\", \"2h\"]\nmax_age = \"30m\"", "2: webhooks.schedule",
+                "take 3h in all, and webhooks.max_age is 30m: what fails after that is given up, so the last 1 of 3 tries"
+            ),
+            ("max_age = \"1d\"", "2: webhooks.max_age", "the last try begins too late"),
+            ("max_age = \"10m\"", "2: webhooks.max_age", "the last 4 of 8 tries never come"),
+            ("schedule = [\"0s\", \"1h\", \"2h\"]\nmax_age = \"3h\"", nil, ""), ("", nil, ""),
+        ] as [(String, String?, String)])
+    func aScheduleLongerThanMaximumAge(text: String, place: String?, message: String) throws {
+        let found = try WorkerConfiguration(parsing: "[webhooks]\n\(text)").ruleMistakes()
+            .filter { $0.message.contains("raise max_age") }
+        #expect(found.map { "\($0.line ?? 0): \($0.key)" } == (place.map { [$0] } ?? []))
+        for warning in found {
+            #expect(warning.severity == .warning && warning.message.contains(message), "\(warning.message)")
+        }
+    }
+
     @Test(arguments: ["x", ": x", "a b: c", "Host: x", "webhook-id: 1", "ce-id: 1", "a:", "a: \u{7}"])
     func headersThatAreRefused(line: String) {
         let error = #expect(throws: ConfigurationValueError.self) { try HeaderLines.parse("ok: 1\n\(line)\n") }

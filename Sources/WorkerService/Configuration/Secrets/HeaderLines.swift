@@ -5,8 +5,11 @@ import Webhooks
 enum HeaderLines {
     static func parse(_ text: String) throws(ConfigurationValueError) -> [WebhookOptions.Header] {
         var headers: [WebhookOptions.Header] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.hasSuffix("\r") ? line.dropLast() : line
+        // By bytes: a line break of Windows is one character of a Swift text, and no "\n" is found in it.
+        for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let line = Substring(bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes)
             if line.isEmpty || line.hasPrefix("#") { continue }
             guard let colon = line.firstIndex(of: ":"), colon != line.startIndex else {
                 throw ConfigurationValueError("line \(index + 1) is not `Name: value`")

@@ -19,7 +19,11 @@ extension ConfigurationValue<ServiceURL> {
     /// `wss://host/v1` or `https://host/v1`.
     static var gateway: Self {
         .text("ws://, wss://, http:// or https:// URL") { text throws(ConfigurationValueError) in
-            let url = try ServiceURL.parse(text, schemes: ["wss", "ws", "https", "http"])
+            let url = try ServiceURL.parse(
+                text, schemes: ["wss", "ws", "https", "http"],
+                password:
+                    "put the key into a file and name that with key_file (how it is sent: key_header, key_prefix)"
+            )
             if url.user != nil { throw ConfigurationValueError("takes no user; the key stands in key_file") }
             for item in (url.query ?? "").split(separator: "&") {
                 let name = String(item.prefix { $0 != "=" })
@@ -38,8 +42,13 @@ extension ConfigurationValue<ServiceURL> {
 
     static var webhook: Self {
         .text("https:// URL") { text throws(ConfigurationValueError) in
-            let url = try ServiceURL.parse(text, schemes: ["https", "http"])
-            if url.user != nil { throw ConfigurationValueError("takes no user; requests are signed instead") }
+            let header =
+                "if the endpoint asks for one, put the line `Authorization: Basic ...` into the file of headers_file"
+            let url = try ServiceURL.parse(
+                text, schemes: ["https", "http"], password: "every post is signed instead; \(header)")
+            if url.user != nil {
+                throw ConfigurationValueError("takes no user; every post is signed instead; \(header)")
+            }
             return url
         } render: {
             $0.description
@@ -55,7 +64,9 @@ extension ConfigurationValue<ServiceURL> {
                     "must begin with http://: TLS to the proxy itself is not supported (what goes to https:// endpoints "
                         + "is encrypted through it all the same)")
             }
-            let url = try ServiceURL.parse(text, schemes: ["http"])
+            let url = try ServiceURL.parse(
+                text, schemes: ["http"],
+                password: "a proxy that asks for one is not supported: let the proxy know the worker by its address")
             guard url.user == nil, url.query == nil, url.path.isEmpty || url.path == "/" else {
                 throw ConfigurationValueError("takes only a host and a port, as http://proxy.internal:3128")
             }

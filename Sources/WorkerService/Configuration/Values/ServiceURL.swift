@@ -50,7 +50,11 @@ extension ServiceURL {
         address.contains(":") && IPAddress(address) != nil
     }
 
-    static func parse(_ text: String, schemes: [String]) throws(ConfigurationValueError) -> ServiceURL {
+    /// - Parameter password: what to do with a password, which may stand in no URL.
+    static func parse(
+        _ text: String, schemes: [String],
+        password: String = "put it into a file and name that with password_file"
+    ) throws(ConfigurationValueError) -> ServiceURL {
         let allowed = schemes.map { "\($0)://" }.joined(separator: " or ")
         guard let colon = text.firstRange(of: "://") else {
             throw ConfigurationValueError("must begin with \(allowed)")
@@ -69,8 +73,7 @@ extension ServiceURL {
         if let at = authority.lastIndex(of: "@") {
             let userInfo = authority[..<at]
             guard !userInfo.contains(":") else {
-                throw ConfigurationValueError(
-                    "a password does not stand in a URL; put it into a file and name that with password_file")
+                throw ConfigurationValueError("a password does not stand in a URL; \(password)")
             }
             url.user = try decoded(userInfo)
             authority = authority[authority.index(after: at)...]
