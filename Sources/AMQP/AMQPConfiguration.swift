@@ -35,6 +35,8 @@ public struct AMQPConfiguration: Sendable, Equatable {
     public var username: String
     /// Never logged, never part of an error.
     public var password: String
+    /// If there is one, each connect asks it, and `password` is not used.
+    public var passwordSource: PasswordSource?
     /// Asked for heartbeat; RabbitMQ's advice is 5-20 s. Whole seconds on the wire.
     public var heartbeat: Duration
     /// Limit for TCP connect, TLS, login and each synchronous method.
@@ -65,5 +67,11 @@ public struct AMQPConfiguration: Sendable, Equatable {
         self.productVersion = productVersion
         self.reconnectFirst = reconnectFirst
         self.reconnectMost = reconnectMost
+    }
+
+    /// For the connect that is about to begin; may block for a file.
+    func currentPassword() throws(AMQPError) -> String {
+        guard let passwordSource else { return password }
+        return try passwordSource.password()
     }
 }

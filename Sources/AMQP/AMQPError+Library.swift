@@ -38,17 +38,24 @@ extension AMQPError {
                 "the certificate of \(place) is for another host name"
                     + (address.isNumeric ? " (librabbitmq matches DNS names only: connect by name)" : ""))
         case AMQP_STATUS_SSL_ERROR.rawValue, AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue:
-            return AMQPError(.tls, "\(place) did not complete the TLS handshake: no TLS there, or none at 1.2 or later")
+            return AMQPError(
+                .tls,
+                "\(place) did not complete the TLS handshake: no TLS there (amqps:// is for the broker's TLS port, usually "
+                    + "5671), or none at 1.2 or later")
         case AMQP_STATUS_HOSTNAME_RESOLUTION_FAILED.rawValue:
-            return AMQPError(.unreachable, "the host name \(address.host) cannot be resolved")
+            return AMQPError(
+                .unreachable,
+                "the host name \(address.host) cannot be resolved; look at its spelling, and at DNS and /etc/hosts here"
+            )
         case AMQP_STATUS_TIMEOUT.rawValue:
-            return AMQPError(.unreachable, "\(place) did not accept a connection within \(configuration.timeout)")
+            return AMQPError(
+                .unreachable,
+                "\(place) did not accept a connection within \(configuration.timeout); \(ConnectProblem.silent.advice)")
         default:
             // librabbitmq connects without blocking and keeps the reason to itself: errno is EINPROGRESS then.
-            let reason =
-                errno == 0 || errno == EINPROGRESS
-                ? "connection refused, or no route to the host" : String(cString: strerror(errno))
-            return AMQPError(.unreachable, "\(place) cannot be reached: \(reason)")
+            let isTold = errno != 0 && errno != EINPROGRESS
+            let problem = isTold ? ConnectProblem(errno) : ConnectProblem(of: address, within: configuration.timeout)
+            return AMQPError(.unreachable, "\(place) cannot be reached: \(problem.text); \(problem.advice)")
         }
     }
 
@@ -63,7 +70,8 @@ extension AMQPError {
                 return AMQPError(
                     .accessRefused,
                     "\(place) refused user '\(configuration.username)' for virtual host "
-                        + "'\(configuration.virtualHost)': \(close.text)", replyCode: close.code)
+                        + "'\(configuration.virtualHost)': \(close.text)\(passwordHint(configuration))",
+                    replyCode: close.code)
             case Int(AMQP_NOT_ALLOWED):
                 return AMQPError(
                     .accessRefused,
@@ -74,12 +82,31 @@ extension AMQPError {
             }
         }
         if reply.library_error == AMQP_STATUS_TIMEOUT.rawValue {
-            return AMQPError(.timeout, "\(place) accepted the connection, but did not answer the AMQP login in time")
+            return AMQPError(
+                .timeout,
+                "\(place) accepted the connection, but did not answer the AMQP login in time; \(portHint(configuration))"
+            )
         }
         if reply.library_error == AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD.rawValue {
             return AMQPError(.accessRefused, "\(place) does not offer the login method PLAIN")
         }
-        return library(reply.library_error, "login", address: address)
+        var error = library(reply.library_error, "login", address: address)
+        error.message += "; \(portHint(configuration))"
+        return error
+    }
+
+    /// Something answered at a port, but not as the broker does.
+    private static func portHint(_ configuration: AMQPConfiguration) -> String {
+        configuration.tls == nil
+            ? "is that the broker's port for AMQP without TLS (usually 5672)? A TLS port needs amqps://"
+            : "is that the broker's port for AMQP with TLS (usually 5671)?"
+    }
+
+    /// Where the password that was refused came from.
+    private static func passwordHint(_ configuration: AMQPConfiguration) -> String {
+        configuration.passwordSource.map {
+            "; look at the user's name, and at the password in \($0.place): it is read again at each connect"
+        } ?? ""
     }
 
     /// A synchronous method was not answered with its "ok".

@@ -52,6 +52,7 @@ final class BrokerLink {
     static func open(
         configuration: AMQPConfiguration, address: AMQPConfiguration.Address, role: String
     ) throws(AMQPError) -> BrokerLink {
+        let password = try configuration.currentPassword()
         guard let state = amqp_new_connection() else { throw AMQPError(.configuration, "out of memory") }
         do throws(AMQPError) {
             try connectSocket(state, configuration: configuration, address: address)
@@ -63,7 +64,7 @@ final class BrokerLink {
         let link = BrokerLink(state: state, address: address, configuration: configuration)
         try link.watched { () throws(AMQPError) in
             link.setSocketOptions()
-            try link.login(role: role)
+            try link.login(role: role, password: password)
             try link.openChannel()
         }
         return link
@@ -138,7 +139,7 @@ final class BrokerLink {
         }
     }
 
-    private func login(role: String) throws(AMQPError) {
+    private func login(role: String, password: String) throws(AMQPError) {
         let arena = CArena()
         let capabilities: FieldTable = [
             "authentication_failure_close": .bool(true), "basic.nack": .bool(true), "connection.blocked": .bool(true),
@@ -154,7 +155,7 @@ final class BrokerLink {
         let heartbeat = Int32(clamping: max(1, configuration.heartbeat.components.seconds))
         let reply = chat_worker_login(
             state, configuration.virtualHost, 0, Self.frameMax, min(heartbeat, 65_535), &properties,
-            configuration.username, configuration.password)
+            configuration.username, password)
         if reply.reply_type != AMQP_RESPONSE_NORMAL {
             isBroken = true
             throw AMQPError.login(reply, configuration: configuration, address: address)

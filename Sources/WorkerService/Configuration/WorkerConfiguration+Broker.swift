@@ -58,7 +58,8 @@ extension WorkerConfiguration.Broker: ConfigurationTable {
             example: "\"chat-worker\""),
         .init(
             "password_file", \.passwordFile, .secretFile,
-            "Holds the password. Where neither file nor variable exist, the user guest has the password guest."),
+            "Holds the password; each connect reads it again. Where neither file nor variable exist, the user guest has the "
+                + "password guest."),
         .init(
             optional: "password_env", \.passwordVariable, .environmentVariable,
             "A variable with the password, asked where the file does not exist.",

@@ -6,7 +6,8 @@ public import Webhooks
 
 /// What the layers below are started with. Where secrets are read, all mistakes are told at once.
 extension WorkerConfiguration {
-    /// For every connection; the role is appended to `connectionName` by the one who connects.
+    /// For every connection; the role is appended to `connectionName` by the one who connects. The password is read here,
+    /// so that a mistake is told at once, and again by each connect.
     public func amqpConfiguration(
         in environment: ConfigurationEnvironment = .process()
     ) throws(ConfigurationErrors) -> AMQPConfiguration {
@@ -20,6 +21,7 @@ extension WorkerConfiguration {
             virtualHost: brokerVirtualHost, username: brokerUsername, password: password ?? "",
             heartbeat: broker.heartbeat, timeout: broker.timeout, connectionName: workerName(in: environment),
             reconnectFirst: broker.reconnectFirst, reconnectMost: broker.reconnectMost)
+        configuration.passwordSource = brokerPasswordSource(in: environment)
         if broker.usesTLS {
             var tls = AMQPConfiguration.TLS(
                 clientCertificateFile: broker.clientCertificateFile, clientKeyFile: broker.clientKeyFile)

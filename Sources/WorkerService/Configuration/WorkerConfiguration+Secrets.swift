@@ -27,20 +27,6 @@ extension WorkerConfiguration {
         return found
     }
 
-    func brokerPassword(_ reader: SecretReader, _ report: Report) -> String? {
-        let path = ["broker", "password_file"]
-        do throws(SecretReader.Problem) {
-            let secret = try reader.read(broker.password)
-            if let warning = secret.warning { report(mistake(.warning, at: path, warning)) }
-            return secret.text
-        } catch {
-            // RabbitMQ's ready-made user, which the broker lets in from its own machine only.
-            if error.isMissing, brokerUsername == "guest" { return "guest" }
-            report(mistake(at: path, error.message))
-            return nil
-        }
-    }
-
     /// All keys of a gateway, the one of `key_file` first; empty: none is sent.
     func gatewayKeys(of name: String, _ reader: SecretReader, _ report: Report) -> [GatewayKey] {
         guard let gateway = gateways[name] else { return [] }

@@ -41,7 +41,7 @@ import Webhooks
                 reconnect_first = "1s"
                 reconnect_most = "2s"
                 """)
-        let expected = AMQPConfiguration(
+        var expected = AMQPConfiguration(
             addresses: [
                 .init(host: "one.example.com", port: 5671), .init(host: "two.example.com", port: 5671),
                 .init(host: "fd00::1", port: 5673),
@@ -49,6 +49,7 @@ import Webhooks
             tls: .init(certificateAuthorityFile: "/ca.pem", clientCertificateFile: "/c.pem", clientKeyFile: "/k.pem"),
             virtualHost: "chat/prod", username: "chat worker", password: "pass", heartbeat: .seconds(7),
             timeout: .seconds(3), connectionName: "box-42", reconnectFirst: .seconds(1), reconnectMost: .seconds(2))
+        expected.passwordSource = configuration.brokerPasswordSource(in: environment)
         #expect(try configuration.amqpConfiguration(in: environment) == expected)
     }
 
@@ -56,6 +57,7 @@ import Webhooks
         let configuration = try WorkerConfiguration(parsing: "")
         var expected = AMQPConfiguration()
         expected.connectionName = "localhost-1"
+        expected.passwordSource = configuration.brokerPasswordSource(in: ConfigurationEnvironment())
         #expect(try configuration.amqpConfiguration(in: ConfigurationEnvironment()) == expected)
         let named = try WorkerConfiguration(
             parsing: "[broker]\nusername = \"u\"\nvhost = \"v\"\n[worker]\nname = \"w1\"")
