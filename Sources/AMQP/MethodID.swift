@@ -17,4 +17,5 @@ enum MethodID {
     static let basicGetEmpty: UInt32 = 0x003C_0048
     static let basicAck: UInt32 = 0x003C_0050
     static let basicNack: UInt32 = 0x003C_0078
+    static let txRollback: UInt32 = 0x005A_001E
 }

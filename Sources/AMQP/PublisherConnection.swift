@@ -12,14 +12,15 @@ public final class PublisherConnection: Sendable {
     /// - Parameters:
     ///   - window: the most messages that may be published and not yet confirmed.
     ///   - role: appended to the connection's name in RabbitMQ's UI, and the thread's name.
+    ///   - asksForAlarms: `publisherBlocked` also tells of an alarm of the broker while nothing is published.
     public init(
         configuration: AMQPConfiguration, window: Int, driver: any PublisherDriver, logger: Logger,
-        role: String = "publisher"
+        role: String = "publisher", asksForAlarms: Bool = false
     ) {
         makeLoop = { mailbox in
             PublisherLoop(
-                configuration: configuration, window: window, driver: driver, role: role, mailbox: mailbox,
-                logger: logger)
+                configuration: configuration, window: window, driver: driver, role: role,
+                asksForAlarms: asksForAlarms, mailbox: mailbox, logger: logger)
         }
     }
 

@@ -36,12 +36,15 @@ final class PublisherLoop: @unchecked Sendable {
     private var isListening = true
     /// Tokens that were offered without capacity, to be refused when the driver has returned.
     private var offeredInVain: [UInt64] = []
+    private let asksForAlarms: Bool
+    private var alarms = AlarmQuestions(isOff: true)
     private var told: [UInt64] = []
 
     init(
         configuration: AMQPConfiguration, window: Int, driver: any PublisherDriver, role: String,
-        mailbox: PublisherMailbox, logger: Logger
+        asksForAlarms: Bool, mailbox: PublisherMailbox, logger: Logger
     ) {
+        self.asksForAlarms = asksForAlarms
         self.configuration = configuration
         self.window = ConfirmWindow(size: window)
         self.driver = driver
@@ -76,7 +79,10 @@ final class PublisherLoop: @unchecked Sendable {
         do throws(AMQPError) {
             link = try BrokerLink.open(
                 configuration: configuration, address: configuration.addresses[index], role: role)
-            try link.watched { () throws(AMQPError) in try link.selectConfirms() }
+            try link.watched { () throws(AMQPError) in
+                try link.selectConfirms()
+                if asksForAlarms { try link.openAlarmChannel() }
+            }
         } catch {
             let wait = backoff.wait(random: .random(in: 0..<1))
             logger.warning("amqp connection failed", metadata: metadata(error))
@@ -118,6 +124,7 @@ final class PublisherLoop: @unchecked Sendable {
         isBlocked = false
         room = 0
         isCorked = false
+        alarms = AlarmQuestions(isOff: !asksForAlarms)
         // The kernel says "writable" while at least a third of the send buffer is free, counting its own overhead.
         roomPerPoll = max(4096, link.sendBufferSize / 6)
     }
@@ -154,6 +161,9 @@ final class PublisherLoop: @unchecked Sendable {
             let deadline = mailbox.closeDeadline
             if mustAsk || hasProgress || deadline != nil, !isBlocked { offer(link) }
             if let failure { throw failure }
+            if !isBlocked, link.output.isEmpty, alarms.isDue(now: now, lastPublished: window.lastPublished) {
+                try link.askForAlarm()
+            }
             link.releaseBuffers()
             link.leave()
 
@@ -204,13 +214,24 @@ final class PublisherLoop: @unchecked Sendable {
         var hasProgress = false
         for _ in 0..<Self.framesPerTurn {
             guard let frame = try link.nextFrame() else { return (true, hasProgress) }
-            let event = try assembler.consume(frame)
+            let event = frame.channel == BrokerLink.alarmChannel ? nil : try assembler.consume(frame)
+            if frame.channel == BrokerLink.alarmChannel { answered(frame, link) }
             link.releaseBuffers()
             if let event { hasProgress = try handle(event, link) || hasProgress }
             // The library would ask the socket twice to find it empty; `poll` tells of what is there still.
             if !link.hasBufferedInput { return (true, hasProgress) }
         }
         return (false, hasProgress)
+    }
+
+    /// The broker has taken the question whether it has an alarm, or does not let this login ask.
+    private func answered(_ frame: IncomingFrame, _ link: BrokerLink) {
+        alarms.answered()
+        guard case .method(_, .channelClose(_, let text)) = frame else { return }
+        alarms.turnOff()
+        link.confirmChannelClose(BrokerLink.alarmChannel)
+        logger.warning(
+            "the broker cannot be asked for alarms", metadata: ["amqp.role": "\(role)", "reason": "\(text)"])
     }
 
     private func handle(_ event: BrokerEvent, _ link: BrokerLink) throws(AMQPError) -> Bool {

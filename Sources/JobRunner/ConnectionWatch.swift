@@ -11,6 +11,8 @@ final class ConnectionWatch: ShardObserver, Sendable {
         var isJournalSynced = false
         var openPublishers = 0
         var blocked = 0
+        /// Why, in the broker's words.
+        var blockReason = ""
         /// Connections that were lost since the start.
         var lost = 0
         var waiters: [CheckedContinuation<Void, Never>] = []
@@ -29,7 +31,7 @@ final class ConnectionWatch: ShardObserver, Sendable {
     var isBlocked: Bool { state.withLock { $0.blocked > 0 } }
     var lostConnections: Int { state.withLock { $0.lost } }
 
-    /// What is missing before jobs can begin, in words; empty: nothing.
+    /// What is missing before jobs can begin and be answered, in words; empty: nothing.
     var reasons: [String] {
         state.withLock { state in
             var reasons: [String] = []
@@ -38,6 +40,9 @@ final class ConnectionWatch: ShardObserver, Sendable {
             if state.isConsuming, !state.isJournalSynced { reasons.append("the journal is being read") }
             if state.openPublishers < publishers {
                 reasons.append("\(state.openPublishers) of \(publishers) publish connections are open")
+            }
+            if state.blocked > 0 {
+                reasons.append("the broker's alarm holds publishing back: \(state.blockReason)")
             }
             return reasons
         }
@@ -78,11 +83,15 @@ final class ConnectionWatch: ShardObserver, Sendable {
     }
 
     func shardBlocked(_ isBlocked: Bool, reason: String) {
-        update { $0.blocked = max(0, $0.blocked + (isBlocked ? 1 : -1)) }
+        update { state in
+            state.blocked = max(0, state.blocked + (isBlocked ? 1 : -1))
+            if isBlocked { state.blockReason = reason }
+        }
     }
 
     private func isReady(_ state: borrowing State) -> Bool {
         state.isConsuming && state.isControlSynced && state.isJournalSynced && state.openPublishers == publishers
+            && state.blocked == 0
     }
 
     private func update(_ change: (inout State) -> Void) {

@@ -52,7 +52,8 @@ public final class JobRunner: Sendable {
         let shards = (0..<max(1, configuration.publishers)).map { index in
             PublisherShard(
                 configuration: configuration.broker, window: configuration.confirmWindow, observer: connections,
-                lease: lease, metrics: metrics, role: "publisher-\(index)", logger: loggers.broker)
+                lease: lease, metrics: metrics, role: "publisher-\(index)", asksForAlarms: index == 0,
+                logger: loggers.broker)
         }
         var gateways: [String: GatewayClient] = [:]
         for gateway in configuration.gateways {

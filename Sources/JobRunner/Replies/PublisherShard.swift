@@ -12,16 +12,20 @@ final class PublisherShard: Sendable {
     /// Made once: no token allocates one.
     private let publishNow: @Sendable () -> Void
 
-    /// - Parameter window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
-    ///   broker's own queues grow.
+    /// - Parameters:
+    ///   - window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
+    ///     broker's own queues grow.
+    ///   - asksForAlarms: whether an alarm of the broker is noticed while nothing is published. An alarm holds back every
+    ///     connection: one that asks is enough.
     init(
         configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, lease: DeliveryLease,
-        metrics: JobMetrics, role: String, logger: Logger
+        metrics: JobMetrics, role: String, asksForAlarms: Bool, logger: Logger
     ) {
         self.window = window
         feed = ShardFeed(observer: observer, lease: lease, metrics: metrics)
         connection = PublisherConnection(
-            configuration: configuration, window: window, driver: feed, logger: logger, role: role)
+            configuration: configuration, window: window, driver: feed, logger: logger, role: role,
+            asksForAlarms: asksForAlarms)
         publishNow = { [connection] in connection.publish() }
     }
 

@@ -20,6 +20,12 @@ struct AdminStatus {
         return reasons
     }
 
+    private var state: String {
+        if isDraining { return "draining" }
+        if snapshot.status.isConsuming, snapshot.status.isBlocked { return "blocked" }
+        return reasons.isEmpty ? "consuming" : "starting"
+    }
+
     func json(at now: Timestamp, _ live: JobRunner.Live) -> JSONValue {
         let metrics = runner.metrics
         let status = snapshot.status
@@ -32,7 +38,7 @@ struct AdminStatus {
                     .init("started_at", .string(started.rfc3339)),
                     .init("uptime_seconds", .integer((now.milliseconds - started.milliseconds) / 1_000)),
                 ])),
-            .init("state", .string(isDraining ? "draining" : reasons.isEmpty ? "consuming" : "starting")),
+            .init("state", .string(state)),
             .init("ready", .bool(reasons.isEmpty)),
             .init("reasons", .array(reasons.map { .string($0) })),
             .init(
