@@ -83,7 +83,7 @@ extension AMQPSession {
             tag: DeliveryTag(generation: generation, value: message.deliveryTag), queue: queue,
             redelivered: message.redelivered, exchange: message.exchange, routingKey: message.routingKey,
             properties: message.properties, body: message.body, bodySize: message.bodySize,
-            isOversize: message.isOversize)
+            isOversize: message.isOversize, broker: brokerVersion)
     }
 }
 

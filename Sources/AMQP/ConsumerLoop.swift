@@ -32,6 +32,8 @@ final class ConsumerLoop {
     private let logger: Logger
 
     private var generation: UInt64 = 0
+    /// Of the present connection.
+    private var brokerVersion: BrokerVersion?
     private var batcher = AckBatcher(generation: 0)
     private var streamAcks: StreamAcks
     /// Consumers that live, by tag, and the queue of each.
@@ -103,7 +105,8 @@ final class ConsumerLoop {
         }
         let opened = Monotonic.now()
         logger.info("amqp connected", metadata: ["amqp.role": "consumer", "amqp.address": "\(link.address.text)"])
-        mailbox.connected(to: link.brokerVersion)
+        brokerVersion = link.brokerVersion
+        mailbox.connected(to: brokerVersion)
         lease.begin(generation: generation, heartbeat: link.heartbeat, now: asked)
         delegate.consumerOpened(generation: generation)
         defer {
@@ -276,7 +279,7 @@ final class ConsumerLoop {
         Delivery(
             tag: DeliveryTag(generation: generation, value: tag), queue: queue, redelivered: message.redelivered,
             exchange: message.exchange, routingKey: message.routingKey, properties: message.properties,
-            body: message.body, bodySize: message.bodySize, isOversize: message.isOversize)
+            body: message.body, bodySize: message.bodySize, isOversize: message.isOversize, broker: brokerVersion)
     }
 
     private func acknowledgeStreams(_ tag: UInt64, _ link: BrokerLink) throws(AMQPError) {

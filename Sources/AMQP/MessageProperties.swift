@@ -56,7 +56,7 @@ public indirect enum FieldValue: Sendable, Equatable {
     case null
 }
 
-/// An AMQP field table: ordered, small; a later entry with the same key replaces the earlier.
+/// An AMQP field table: ordered, small, each key once.
 public struct FieldTable: Sendable, Equatable, ExpressibleByDictionaryLiteral, Sequence {
     public private(set) var entries: [(key: String, value: FieldValue)]
 
@@ -67,17 +67,14 @@ public struct FieldTable: Sendable, Equatable, ExpressibleByDictionaryLiteral, S
         for (key, value) in elements { self[key] = value }
     }
 
-    /// Takes what a peer sent: linear also where it sent thousands of keys.
+    /// Takes what a peer sent: linear also where it sent thousands of keys. Where a key stands there twice, the first counts:
+    /// it is the broker's own where it adds a header that a publisher has written already (RabbitMQ 4), and the one that the
+    /// broker itself heeds.
     init(uniquing pairs: some Sequence<(key: String, value: FieldValue)>) {
         entries = []
-        var places: [String: Int] = [:]
+        var known: Set<String> = []
         for pair in pairs {
-            if let place = places[pair.key] {
-                entries[place].value = pair.value
-            } else {
-                places[pair.key] = entries.count
-                entries.append(pair)
-            }
+            if known.insert(pair.key).inserted { entries.append(pair) }
         }
     }
 

@@ -43,7 +43,7 @@ import Webhooks
     }
 
     private static let begun = [
-        job(redelivered: true), job(["x-delivery-count": .int(1)]), job(["x-republished": .int(1)]),
+        job(redelivered: true), job(["x-delivery-count": .int(1)], redelivered: true), job(["x-republished": .int(1)]),
         job(queue: names.failed),
     ]
 
@@ -53,6 +53,7 @@ import Webhooks
         desk.opened(generation: 1)
         #expect(seen.released.withLock { $0.map(\.count) } == [0], "jobs may begin")
         #expect(!desk.holds(Self.job()))
+        #expect(!desk.holds(Self.job(["x-delivery-count": .int(7)])), "its publisher's own")
         #expect(Self.begun.allSatisfy { desk.holds($0) })
         try Self.readMark(desk)
         #expect(seen.released.withLock { $0.map(\.count) } == [0, 4])

@@ -5,9 +5,9 @@ import Testing
 @testable import JobRunner
 
 @Suite struct RepublicationTests {
-    static func delivery(_ headers: FieldTable, userID: String? = nil) -> Delivery {
+    static func delivery(_ headers: FieldTable, userID: String? = nil, redelivered: Bool = false) -> Delivery {
         Delivery(
-            tag: DeliveryTag(generation: 1, value: 1), queue: "chat.jobs", redelivered: false, exchange: "",
+            tag: DeliveryTag(generation: 1, value: 1), queue: "chat.jobs", redelivered: redelivered, exchange: "",
             routingKey: "chat.jobs",
             properties: MessageProperties(
                 headers: headers, correlationID: "c", replyTo: "r", expiration: "1000", messageID: "j", userID: userID),
@@ -15,11 +15,12 @@ import Testing
     }
 
     @Test func whatTheBrokerCountedStaysBehind() {
-        let delivery = Self.delivery([
-            "x-death": .array([]), "x-first-death-queue": .string("q"), "x-first-death-reason": .string("expired"),
-            "x-first-death-exchange": .string(""), "x-delivery-count": .int(3), "x-customer": .string("acme"),
-            "mine": .string("kept"),
-        ])
+        let delivery = Self.delivery(
+            [
+                "x-death": .array([]), "x-first-death-queue": .string("q"), "x-first-death-reason": .string("expired"),
+                "x-first-death-exchange": .string(""), "x-delivery-count": .int(3), "x-customer": .string("acme"),
+                "x-acquired-count": .int(3), "mine": .string("kept"),
+            ], redelivered: true)
         let properties = Republication.properties(of: delivery, customer: "acme", workerUser: "worker")
         #expect(properties.userID == "worker")
         #expect(properties.expiration == nil)
@@ -35,10 +36,20 @@ import Testing
     @Test func theCountGrowsAndABackendCannotForgeIt() {
         let forged = Self.delivery(["x-republished": .int(1_000)], userID: "backend")
         #expect(Republication.count(of: forged, workerUser: "worker") == 0)
-        let own = Self.delivery(["x-republished": .int(4), "x-delivery-count": .int(2)], userID: "worker")
+        let own = Self.delivery(
+            ["x-republished": .int(4), "x-delivery-count": .int(2)], userID: "worker", redelivered: true)
         #expect(Republication.attempt(of: own, workerUser: "worker").value == 4_002_001)
         let next = Republication.properties(of: own, customer: nil, workerUser: "worker")
         #expect(next.headers.integer("x-republished") == 7, "after a copy that an earlier delivery left behind")
+    }
+
+    /// A first delivery has no count, whatever its publisher says: else it could pass off an attempt that runs as killed.
+    @Test func aPublishersOwnCountIsNotBelieved() {
+        let forged = Self.delivery(["x-delivery-count": .int(7), "x-acquired-count": .int(9)], userID: "backend")
+        #expect(Republication.attempt(of: forged, workerUser: "worker") == AttemptNumber())
+        #expect(FinishedDelivery(forged, workerUser: "worker").deliveryCount == 0)
+        let next = Republication.properties(of: forged, customer: nil, workerUser: "worker")
+        #expect(next.headers == ["x-republished": .int(1)])
     }
 
     /// Killed between the copy's confirm and the ack, a worker leaves the message behind: what is made of it then comes
@@ -46,7 +57,8 @@ import Testing
     @Test func copiesMadeAroundACrashDiffer() {
         func copy(after deliveries: Int64) -> AttemptNumber {
             let properties = Republication.properties(
-                of: Self.delivery(["x-delivery-count": .int(deliveries)]), customer: nil, workerUser: "worker")
+                of: Self.delivery(["x-delivery-count": .int(deliveries)], redelivered: deliveries > 0), customer: nil,
+                workerUser: "worker")
             return Republication.attempt(
                 of: Self.delivery(properties.headers, userID: properties.userID), workerUser: "worker")
         }

@@ -3,7 +3,7 @@
 public struct AttemptNumber: Sendable, Comparable, Hashable {
     /// Times that a worker has republished the job's message.
     public var republishes: Int
-    /// The broker's `x-delivery-count`: times that the message was returned to its queue.
+    /// Times that the broker has given this message out before (`Delivery.returns`).
     public var deliveryCount: Int
     /// From 1 within a delivery.
     public var tryNumber: Int

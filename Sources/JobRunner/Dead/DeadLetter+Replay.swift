@@ -81,6 +81,6 @@ extension DeadLetter {
     /// Headers with a meaning in the contracts, which may be shown; any other is its sender's own text.
     package static let knownHeaders: Set<String> = Republication.contractHeaders.union(webhookHeaders)
         .union(Republication.Header.workers).union([
-            WebhookTask.HeaderName.tries, WebhookTask.HeaderName.createdAt, "x-delivery-count",
+            WebhookTask.HeaderName.tries, WebhookTask.HeaderName.createdAt, "x-delivery-count", "x-acquired-count",
         ])
 }

@@ -67,15 +67,14 @@ enum Republication {
     /// One more, and one for each time that the message was given out again: a worker that dies between the copy's confirm
     /// and the ack leaves the message behind, and what is then made of it must come after its first copy.
     private static func nextCount(of delivery: Delivery, workerUser: String) -> Int64 {
-        let attempt = attempt(of: delivery, workerUser: workerUser)
-        return Int64(attempt.republishes) + Int64(attempt.deliveryCount) + 1
+        Int64(count(of: delivery, workerUser: workerUser)) + Int64(min(delivery.returns, 1_000_000)) + 1
     }
 
     /// The number of the first attempt within this delivery.
     static func attempt(of delivery: Delivery, workerUser: String) -> AttemptNumber {
         AttemptNumber(
             republishes: count(of: delivery, workerUser: workerUser),
-            deliveryCount: Int(clamping: delivery.properties.headers.integer("x-delivery-count") ?? 0), tryNumber: 1)
+            deliveryCount: delivery.returns, tryNumber: 1)
     }
 
     /// Leaves out what does not fit: foreign headers, and text over AMQP's 255 bytes (bytes that are not UTF-8 grow when
@@ -104,7 +103,7 @@ enum Republication {
     ]
 
     static func isBrokers(_ key: String) -> Bool {
-        key == "x-death" || key == "x-delivery-count" || key.hasPrefix("x-first-death-")
+        key == "x-death" || key == "x-delivery-count" || key == "x-acquired-count" || key.hasPrefix("x-first-death-")
             || key.hasPrefix("x-last-death-")
     }
 }
