@@ -99,7 +99,7 @@ public final class JobRunner: Sendable {
             let queues = configuration.takesPriorities ? [names.jobsHigh, names.jobs, names.jobsLow] : [names.jobs]
             consumptions += queues.map { Consumption(queue: $0, prefetch: prefetch) }
             consumptions += [
-                // One at a time: only a job that is tried alone can be blamed for a crash.
+                // What workers of an earlier version have set apart is put back.
                 Consumption(queue: names.suspect, prefetch: 1), Consumption(queue: names.failed, prefetch: 64),
             ]
         }

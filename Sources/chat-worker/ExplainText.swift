@@ -71,7 +71,7 @@ enum ExplainText {
             switch state {
             case "parked": return "waits in \(queue)" + (until.map { " until \($0.rfc3339)" } ?? "") + at(event.worker)
             case "handed_back": return "handed back to \(queue)" + at(event.worker)
-            case "set_apart": return "set apart in \(queue), to be tried alone" + at(event.worker)
+            case "set_apart": return "set apart in \(queue), to be tried with few others or alone" + at(event.worker)
             default: return "dead letter in \(queue)\(why)"
             }
         case .webhook(let webhook):

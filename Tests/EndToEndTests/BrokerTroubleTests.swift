@@ -69,6 +69,30 @@ import Testing
         }
     }
 
+    /// All connections are closed again and again, and the jobs change hands each time: no worker has died, so nobody is
+    /// suspected, and each attempt is charged with what came of it.
+    @Test func connectionsThatAreLostCountAgainstNobody() async throws {
+        var settings = Self.settings()
+        settings.gateway.tokens = 160
+        settings.gateway.tokensPerSecond = 20
+        try await MainJobTests.withWorker(settings) { deployment, _ in
+            let second = try await deployment.startWorker()
+            let broker = deployment.broker
+            try await deployment.enqueue((1...4).map { TestJob("cut-\($0)") })
+            try await deployment.gateway.waitUntilRequested(4)
+            try await onOwnThread {
+                for _ in 0..<7 { _ = try broker.control("-q", "close_all_user_connections", "guest", "test") }
+            }
+            let hooks = try await deployment.webhooks(within: .seconds(100)) { Set($0.map(\.job)).count == 4 }
+            await second.stop()
+            #expect(hooks.allSatisfy { $0.type == "chat.completion.completed" })
+            for hook in hooks {
+                let charges = try JSONValue(parsing: hook.body)["data"]?["job"]?["charges"]?.arrayValue ?? []
+                #expect(!charges.isEmpty && !charges.contains { $0["outcome"]?.stringValue == "killed" })
+            }
+        }
+    }
+
     @Test func aBlockedBrokerMakesChunksGrow() async throws {
         var settings = Self.settings()
         // rabbitmqctl takes seconds on a busy machine; the generation goes on behind the alarm.

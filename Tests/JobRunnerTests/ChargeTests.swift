@@ -27,6 +27,7 @@ import Testing
     func startsAreReadAsTheyWereWritten(price: Price?) throws {
         var start = Self.start(price: price)
         if price == nil { start.reserved = .zero }
+        (start.worker, start.isAlone) = ("w1", price == nil)
         let headers = JournalMessage.headers(start)
         let read = JournalMessage(Self.delivery(headers, type: "job.started"), workerUser: "worker")
         #expect(read == .started(start))
@@ -43,7 +44,8 @@ import Testing
         #expect(
             JournalMessage(Self.delivery(headers, type: "usage"), workerUser: "worker")
                 == .spent(
-                    JobKey(customer: "acme", id: "job-1"), attempt: 2_001, cost: Money(billionths: 2_580_000), time: 77)
+                    JobKey(customer: "acme", id: "job-1"), attempt: 2_001, cost: Money(billionths: 2_580_000), time: 77,
+                    outcome: .completed)
         )
         // What comes from elsewhere, or has lost its headers, is no business of a ledger.
         #expect(JournalMessage(Self.delivery([:], type: "usage"), workerUser: "worker") == nil)

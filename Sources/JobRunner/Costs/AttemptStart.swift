@@ -15,6 +15,10 @@ struct AttemptStart: Sendable, Equatable {
     var promptTokens: Int
     /// Of the answer: what the job asks for, else what is assumed, for all of its choices.
     var mostTokens: Int
+    /// The process that runs it; no other one ever has this name.
+    var worker = ""
+    /// It is a suspect, and no other one runs beside it in that process.
+    var isAlone = false
 
     init(
         key: JobKey, attempt: Int64, began: Int64, reserved: Money = .zero, gateway: String, model: String,

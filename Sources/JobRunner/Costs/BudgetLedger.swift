@@ -100,6 +100,11 @@ struct BudgetLedger: Sendable {
             .map(\.start).sorted { $0.attempt < $1.attempt }
     }
 
+    /// Attempts of a job that have begun, and of which nobody has said what they cost.
+    func begun(_ key: JobKey) -> [AttemptStart] {
+        (open[key] ?? []).lazy.map(\.start).filter { $0.attempt > 0 }
+    }
+
     // MARK: The journal
 
     /// An attempt has begun, here or elsewhere, or has reserved more.

@@ -14,12 +14,19 @@ final class JournalDesk: Sendable {
         /// Jobs may begin, and what was held back may go on its way. Without budgets it is called twice: when jobs that never
         /// began before may begin, and when the others may.
         var released: @Sendable ([Delivery]) -> Void
+        /// What speaks against this job has changed; `nil`: against any.
+        var suspicionChanged: @Sendable (JobKey?) -> Void = { _ in }
         /// The journal does not give back what was written to it.
         var mustReread: @Sendable () -> Void
     }
 
-    private struct State {
+    fileprivate struct State {
         var ledger: BudgetLedger
+        var deaths = DeathRegister()
+        /// A mark that is on its way, who waits for it, and who waits for the next one.
+        var catchUpMark: String?
+        var catchingUp: [@Sendable () -> Void] = []
+        var late: [@Sendable () -> Void] = []
         /// The connection that is valid, 0 for none, and the mark that it waits for; `nil` once that was read.
         var generation: UInt64 = 0
         var mark: String?
@@ -32,6 +39,8 @@ final class JournalDesk: Sendable {
     /// How long nothing may be read while a confirmed mark has not come.
     private static let readTime = TimeAmount.seconds(10)
 
+    /// By what the other workers know this process.
+    let instance = RunID.make()
     private let queue: String
     private let failedQueue: String
     private let user: String
@@ -89,8 +98,7 @@ final class JournalDesk: Sendable {
             return state.ledger.policy.hasBudgets
         }
         if !hasBudgets { actions.withLock { $0 }?.released([]) }
-        let message = JournalMessage.mark(mark, queue: queue, user: user) { [self] _ in expect(mark, received: nil) }
-        if let message { publishing(message) }
+        send(mark)
     }
 
     /// Takes a job's delivery into custody while the journal is not read to its mark.
@@ -104,6 +112,8 @@ final class JournalDesk: Sendable {
 
     /// What it waits to read; `nil`: it has read all that was written before it came.
     var mark: String? { state.withLock(\.mark) }
+    /// Likewise for jobs that were given out before.
+    var catchUpMark: String? { state.withLock(\.catchUpMark) }
 
     private func mayHaveBegun(_ delivery: Delivery) -> Bool {
         delivery.redelivered || delivery.queue == failedQueue
@@ -116,13 +126,21 @@ final class JournalDesk: Sendable {
         let held = state.withLock { state -> [Delivery]? in
             state.received &+= 1
             if let offset = delivery.properties.headers.integer("x-stream-offset") {
-                if offset <= state.offset { state.ledger.restart() }
+                if offset <= state.offset {
+                    state.ledger.restart()
+                    state.deaths = DeathRegister()
+                }
                 state.offset = offset
             }
             switch message {
-            case .started(let start): state.ledger.started(start, now: now)
-            case .spent(let key, let attempt, let cost, let time):
+            case .started(let start):
+                state.ledger.started(start, now: now)
+                state.deaths.began(start)
+            case .spent(let key, let attempt, let cost, let time, let outcome):
+                state.note(key, attempt, outcome, now: now)
                 state.ledger.spent(key, attempt, cost, at: time, now: now)
+            case .convicted(let key): state.deaths.convicted(key)
+            case .sync(let mark) where mark == state.catchUpMark: return nil
             case .sync(let mark) where mark == state.mark:
                 state.mark = nil
                 defer { state.held = [] }
@@ -132,18 +150,27 @@ final class JournalDesk: Sendable {
             return nil
         }
         if let held { actions.withLock { $0 }?.released(held) }
+        switch message {
+        case .sync(let mark): caughtUp(mark)
+        case .convicted: actions.withLock { $0 }?.suspicionChanged(nil)
+        case .spent(let key, _, _, _, .discarded?): actions.withLock { $0 }?.suspicionChanged(key)
+        case .spent, .started, nil: break
+        }
     }
 
     func lost() {
         state.withLock { state in
             state.generation = 0
             state.held = []
+            (state.catchUpMark, state.catchingUp, state.late) = (nil, [], [])
         }
     }
 
     /// The mark is confirmed, and has to be read; a long journal takes its time, but not without giving anything.
     private func expect(_ mark: String, received before: Int?) {
-        let (isMissing, received) = state.withLock { ($0.mark == mark && $0.generation != 0, $0.received) }
+        let (isMissing, received) = state.withLock {
+            (($0.mark == mark || $0.catchUpMark == mark) && $0.generation != 0, $0.received)
+        }
         guard isMissing else { return }
         if before == received {
             logger.warning("the journal did not give back its mark", metadata: [LogKey.queue: "\(queue)"])
@@ -155,8 +182,65 @@ final class JournalDesk: Sendable {
 
     // MARK: Any thread
 
+    /// `resume` is called on the consumer's thread when all that stands in the journal by now is read; never, where the
+    /// connection is lost before. One mark serves all who ask while another is on its way.
+    func catchUp(_ resume: @escaping @Sendable () -> Void) {
+        let mark = state.withLock { state -> String? in
+            guard state.catchUpMark == nil else {
+                state.late.append(resume)
+                return nil
+            }
+            state.catchingUp = [resume]
+            return state.newCatchUpMark()
+        }
+        if let mark { send(mark) }
+    }
+
+    private func caughtUp(_ mark: String) {
+        let (ready, next) = state.withLock { state -> ([@Sendable () -> Void], String?) in
+            guard mark == state.catchUpMark else { return ([], nil) }
+            let ready = state.catchingUp
+            (state.catchUpMark, state.catchingUp, state.late) = (nil, state.late, [])
+            return (ready, state.catchingUp.isEmpty ? nil : state.newCatchUpMark())
+        }
+        for resume in ready { resume() }
+        if let next { send(next) }
+    }
+
+    private func send(_ mark: String) {
+        let message = JournalMessage.mark(mark, queue: queue, user: user) { [self] _ in expect(mark, received: nil) }
+        if let message { publishing(message) }
+    }
+
+    /// What speaks against a job.
+    func record(of key: JobKey) -> DeathRecord {
+        state.withLock {
+            $0.deaths.record(
+                of: key, open: $0.ledger.begun(key), besides: instance, now: WallClock.now().milliseconds)
+        }
+    }
+
     /// What the ledger says, in its lock: never on the path of a token.
     func withLedger<Value>(_ body: (inout BudgetLedger) -> Value) -> Value where Value: Sendable {
         state.withLock { body(&$0.ledger) }
+    }
+}
+
+extension JournalDesk.State {
+    fileprivate mutating func newCatchUpMark() -> String {
+        let mark = "\(JournalMessage.Kind.sync)/\(RunID.make())"
+        catchUpMark = mark
+        return mark
+    }
+
+    /// What an attempt's end says of its worker: told before the ledger forgets that it had begun.
+    fileprivate mutating func note(_ key: JobKey, _ attempt: Int64, _ outcome: Charge.Outcome?, now: Int64) {
+        switch outcome {
+        case .killed:
+            if let start = ledger.begun(key).first(where: { $0.attempt == attempt }) { deaths.died(start, now: now) }
+        case .discarded: deaths.lives(key, attempt)
+        case .completed, .failed, .cancelled: deaths.ended(key)
+        case nil: break
+        }
     }
 }

@@ -7,7 +7,9 @@ enum JournalMessage: Sendable, Equatable {
     /// `job.started.CUSTOMER`
     case started(AttemptStart)
     /// `usage.CUSTOMER`
-    case spent(JobKey, attempt: Int64, cost: Money, time: Int64)
+    case spent(JobKey, attempt: Int64, cost: Money, time: Int64, outcome: Charge.Outcome? = nil)
+    /// `job.dead.CUSTOMER` of a job that was given up because workers died with it.
+    case convicted(JobKey)
     /// A worker's own mark: when it is read, all that was written before has been.
     case sync(String)
 
@@ -27,11 +29,20 @@ enum JournalMessage: Sendable, Equatable {
         static let mostTokens = "x-most-tokens"
         static let gateway = "x-gateway"
         static let model = "x-model"
+        /// The process that runs an attempt.
+        static let worker = "x-worker"
+        /// No other suspect ran beside it there.
+        static let isAlone = "x-alone"
+        /// What became of an attempt.
+        static let outcome = "x-outcome"
+        /// Why a job is dead.
+        static let code = "x-code"
     }
 
     enum Kind {
         static let started = "job.started"
         static let usage = "usage"
+        static let dead = "job.dead"
         static let sync = "sync"
     }
 
@@ -51,7 +62,10 @@ enum JournalMessage: Sendable, Equatable {
         switch properties.type {
         case Kind.usage:
             let cost = Money(billionths: max(0, headers.integer(Header.cost) ?? 0))
-            self = .spent(key, attempt: attempt, cost: cost, time: time)
+            self = .spent(
+                key, attempt: attempt, cost: cost, time: time,
+                outcome: headers.string(Header.outcome).flatMap { Charge.Outcome(rawValue: $0) })
+        case Kind.dead where headers.string(Header.code) == JobFailure.workersDied.code: self = .convicted(key)
         case Kind.started:
             self = .started(Self.start(key, attempt, time, headers))
         default: return nil
@@ -66,11 +80,14 @@ enum JournalMessage: Sendable, Equatable {
         if let input = headers.integer(Header.inputPrice), let output = headers.integer(Header.outputPrice) {
             price = Price(input: Double(input) / 1e9, output: Double(output) / 1e9)
         }
-        return AttemptStart(
+        var start = AttemptStart(
             key: key, attempt: attempt, began: time, reserved: Money(billionths: count(Header.reserved)),
             gateway: headers.string(Header.gateway) ?? "", model: headers.string(Header.model) ?? "", price: price,
             promptTokens: Int(clamping: count(Header.promptTokens)), mostTokens: Int(clamping: count(Header.mostTokens))
         )
+        start.worker = headers.string(Header.worker) ?? ""
+        start.isAlone = headers[Header.isAlone] == .bool(true)
+        return start
     }
 
     // MARK: Writing
@@ -83,6 +100,8 @@ enum JournalMessage: Sendable, Equatable {
             Header.gateway: .string(start.gateway), Header.model: .string(start.model),
             Header.promptTokens: .int(Int64(start.promptTokens)), Header.mostTokens: .int(Int64(start.mostTokens)),
         ]
+        if !start.worker.isEmpty { headers[Header.worker] = .string(start.worker) }
+        if start.isAlone { headers[Header.isAlone] = .bool(true) }
         if let price = start.price {
             headers[Header.reserved] = .int(start.reserved.billionths)
             headers[Header.inputPrice] = .int(Money(usd: price.input).billionths)
@@ -96,6 +115,7 @@ enum JournalMessage: Sendable, Equatable {
         var headers: FieldTable = [
             Header.job: .string(key.id), Header.customer: .string(key.customer),
             Header.attempt: .int(charge.attempt), Header.time: .int(time.milliseconds),
+            Header.outcome: .string(charge.outcome.rawValue),
         ]
         if let cost = charge.cost { headers[Header.cost] = .int(cost.billionths) }
         return headers

@@ -12,19 +12,20 @@ struct KilledAttempts {
         charges = []
     }
 
-    /// - Parameter attempt: the first of the present delivery.
-    init(of job: Job, before attempt: AttemptNumber, _ host: JobHost) {
+    /// - Parameters:
+    ///   - attempt: the first of the present delivery.
+    ///   - found: when that came; milliseconds since 1970.
+    init(of job: Job, before attempt: AttemptNumber, found: Int64, _ host: JobHost) {
         self.job = job
         guard attempt.deliveryCount > 0 else {
             charges = []
             return
         }
-        let now = host.wallClock().milliseconds
         charges = host.journal.withLedger { ledger in
             let starts = ledger.unaccounted(job.key, before: attempt)
             for start in starts { ledger.noteEnding(start.key, start.attempt) }
             return starts
-        }.map { Charge($0, usage: TokenUsage(killed: $0, now: now), outcome: .killed) }
+        }.map { Charge($0, usage: TokenUsage(killed: $0, now: found), outcome: .killed) }
     }
 
     var cost: Money { charges.total ?? .zero }

@@ -11,6 +11,8 @@ struct JobEnding {
     /// Of the attempt that ends with the job: the reply may tell of an earlier one.
     let event: ResultWriter
     let eventLog: AnswerLog
+    /// Times that the gateway was asked, of a job whose message goes to the dead letters as well.
+    var deadTries: Int?
     /// Called for each message when it is confirmed, on the publisher thread.
     let receipt: @Sendable (_ isReply: Bool, DurableMessage.Settlement) -> Void
 
@@ -60,6 +62,16 @@ struct JobEnding {
                 receipt(false, $0)
             })
         if let usage { terminal.companions.append(usage) }
+        if let deadTries, let failure,
+            let dead = try? Messages.dead(
+                delivery, customer: job.customer, failure: failure, tries: deadTries, host: host,
+                settled: {
+                    Failpoint.deadLettered.hit()
+                    receipt(false, $0)
+                })
+        {
+            terminal.companions.append(dead)
+        }
         if outcome.isCancellation,
             let message = host.control.cancelledMessage(job.key, settled: { receipt(false, $0) })
         {

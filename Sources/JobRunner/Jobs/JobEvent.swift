@@ -9,7 +9,7 @@ enum JobEvent {
         case parked
         /// Back on its queue: its worker stops.
         case handedBack = "handed_back"
-        /// Among those that are tried alone.
+        /// Among those that had begun in workers which died, and are tried a few at a time.
         case setApart = "set_apart"
         /// In the dead-letter queue.
         case dead
@@ -26,10 +26,11 @@ enum JobEvent {
     static func message(_ state: State, of key: JobKey, _ details: Details, _ host: JobHost) -> DurableMessage? {
         let time = host.wallClock()
         let kind = "job.\(state.rawValue)"
-        let headers: FieldTable = [
+        var headers: FieldTable = [
             JournalMessage.Header.job: .string(key.id), JournalMessage.Header.customer: .string(key.customer),
             JournalMessage.Header.attempt: .int(details.attempt), JournalMessage.Header.time: .int(time.milliseconds),
         ]
+        if let failure = details.failure { headers[JournalMessage.Header.code] = .string(failure.code) }
         var members: [JSONValue.Member] = [
             .init("type", .string(kind)), .init("timestamp", .string(time.rfc3339)),
             .init("worker", .string(host.worker)), .init("queue", .string(details.queue)),

@@ -41,10 +41,14 @@ extension JobExecution {
     }
 
     /// The gateway is about to be asked.
-    func beginAttempt() {
+    ///
+    /// - Parameter isKnown: called when the journal has it that the attempt has begun; `nil`: nobody waits for that.
+    func beginAttempt(_ isKnown: (@Sendable () -> Void)? = nil) {
         let now = host.wallClock()
         var start = start(machine.attempt.value, now)
         start.reserved = grant ?? .zero
+        start.worker = host.instance
+        start.isAlone = suspicion == .tried(alone: true)
         spendLimit = grant.map { start.tokens(within: $0) } ?? .max
         grant = nil
         let begun = start
@@ -53,17 +57,17 @@ extension JobExecution {
             ledger.started(begun, now: now.milliseconds)
         }
         current = start
-        announce(start, now)
+        announce(start, now, isKnown)
     }
 
     /// Tells the other workers what is reserved, and that the attempt must be accounted for.
-    private func announce(_ start: AttemptStart, _ now: Timestamp) {
+    private func announce(_ start: AttemptStart, _ now: Timestamp, _ isKnown: (@Sendable () -> Void)? = nil) {
         let event = try? Messages.event(
             exchange: host.names.events, routingKey: "\(JournalMessage.Kind.started).\(job.customer)",
             messageID: "\(job.id)/\(start.attempt)/started", type: JournalMessage.Kind.started,
             headers: JournalMessage.headers(start), user: host.user,
-            body: start.eventBody(time: now, worker: host.worker), settled: { _ in })
-        if let event { shard.publish(event) }
+            body: start.eventBody(time: now, worker: host.worker), settled: { _ in isKnown?() })
+        if let event { shard.publish(event) } else { isKnown?() }
     }
 
     /// The answer has used up what was reserved for it: there may be more.
@@ -121,10 +125,13 @@ extension JobExecution {
         publishEvents(event.map { [$0] } ?? [])
     }
 
-    /// Its worker died while it ran there: what that cost is said here.
+    /// Its worker died while it ran there: what that cost is said here, once it is clear that the worker itself does not.
     func accountForTheDead() {
-        let killed = KilledAttempts(of: job, before: machine.attempt, host)
-        charges += killed.charges
+        guard !hasCountedTheDead, current == nil else { return }
+        hasCountedTheDead = true
+        let first = Republication.attempt(of: delivery, workerUser: host.user)
+        let killed = KilledAttempts(of: job, before: first, found: arrived, host)
+        charges = killed.charges + charges
         publishEvents(killed.events(host, settled: eventReceipt))
     }
 

@@ -9,11 +9,10 @@ extension JobExecution {
     func enter() {
         beginSpans()
         tell("taken", [LogKey.queue: "\(delivery.queue)"])
-        accountForTheDead()
         // Read between the job's arrival and its admission, the cancel did not find it.
         if isCancelled { return cancel() }
         waitInLine()
-        if machine.phase == .waiting { host.board.enter(self) }
+        standInLine()
     }
 
     /// A place is free, and its model's gate let it through.
@@ -61,7 +60,7 @@ extension JobExecution {
     }
 
     /// Holds the job until it is invalidated, or is due.
-    private func timer(after wait: Duration, _ action: @escaping () -> Void) -> LoopTimer {
+    func timer(after wait: Duration, _ action: @escaping () -> Void) -> LoopTimer {
         let timer = LoopTimer(loop: loop, action: action)
         timer.set(.now() + TimeAmount(max(wait, .zero)))
         return timer

@@ -6,6 +6,7 @@ internal import Logging
 extension JobExecution {
     func complete(_ outcome: JobMachine.Outcome) {
         self.outcome = outcome
+        accountForTheDead()
         if timings.ended == 0 { timings.ended = JobTimings.now() }
         if case .failed(let failure) = outcome { endAttemptSpan(failure.code) } else { endAttemptSpan(nil) }
         let stream = stream ?? makeStream()
@@ -22,6 +23,11 @@ extension JobExecution {
         _ outcome: JobMachine.Outcome, _ log: borrowing AnswerLog, attempt: AttemptNumber, run: String
     ) -> AnswerStream.Terminal {
         let last = lastCharge(outcome, log, attempt)
+        if isKiller, case .failed(let failure) = outcome {
+            let event = JobEvent.message(
+                .dead, of: job.key, .init(attempt: attempt.value, queue: host.names.dead, failure: failure), host)
+            if let event { shard.publish(event) }
+        }
         let writer = writer(attempt, wasted: parked.tokensWasted, shown: last, last, log)
         // A later try that came to nothing must not hide the text of an earlier one, which was paid for.
         if case .failed = outcome, let (best, charge) = bestPartial?.value,
@@ -36,7 +42,7 @@ extension JobExecution {
         }
         return JobEnding(
             host: host, job: routed, outcome: outcome, writer: writer, event: writer, eventLog: copy log,
-            receipt: receipt
+            deadTries: isKiller ? machine.tries : nil, receipt: receipt
         ).terminal(log, attempt: attempt, run: run, of: delivery)
     }
 
@@ -102,6 +108,7 @@ extension JobExecution {
         stream?.abandon()
         host.counters.handedBack.add(place == .handedBack ? 1 : 0, ordering: .relaxed)
         settleAttempt()
+        accountForTheDead()
         parked.spent = machine.spent
         parked.costBefore = parked.costBefore + (charges.total ?? .zero)
         pendingReceipts = 1

@@ -59,6 +59,14 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     var waitLimit: LoopTimer?
     var deadlineLimit: LoopTimer?
     var readerChecks: RepeatedTask?
+    /// When this delivery came; milliseconds since 1970.
+    let arrived: Int64
+    var suspicion = Suspicion.none
+    var suspicionTimer: LoopTimer?
+    /// Whether attempts that died with their worker were charged.
+    var hasCountedTheDead = false
+    /// It is given up because workers died with it.
+    var isKiller = false
     /// What its replies, its webhook and its requests are a part of: the backend's, or of this worker's span.
     var trace: TraceContext?
     /// Where the worker traces.
@@ -83,6 +91,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         tellsSteps = host.logger.logLevel <= .debug || Self.isSampled(job.key, share: settings.debugSample)
         admittedGeneration = delivery.tag.generation
         let now = host.wallClock().milliseconds
+        arrived = now
         let parked = ParkedState(of: delivery, workerUser: host.user, now: now)
         self.parked = parked
         ageOnArrival = .milliseconds(max(0, now - parked.firstReceived))
@@ -139,6 +148,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
 
     func streamStarted(onReusedConnection reused: Bool) {
         Failpoint.upgraded.hit()
+        if job.id.hasPrefix("poison-") { Failpoint.poison.hit() }
         timings.connected = NIODeadline.now().uptimeNanoseconds
         tell("request sent", ["connection.reused": "\(reused)"])
     }
@@ -255,7 +265,6 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         settleAttempt()
         guard isGranted || mayAsk() else { return }
         isGranted = false
-        if job.id.hasPrefix("poison-") { Failpoint.poison.hit() }
         Failpoint.begun.hit()
         timings.asked = NIODeadline.now().uptimeNanoseconds
         if timings.begun == 0 { timings.begun = timings.asked }
@@ -268,7 +277,23 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         } else {
             makeStream()
         }
-        beginAttempt()
+        guard finished.deliveryCount > 0 || suspicion != .none else {
+            beginAttempt()
+            return open(gateway)
+        }
+        // Should it kill this worker, the others must know that it had begun.
+        let loop = loop
+        let attempt = machine.attempt.value
+        beginAttempt {
+            loop.execute {
+                guard self.machine.phase == .connecting, self.gatewayStream == nil, self.current?.attempt == attempt
+                else { return }
+                self.open(gateway)
+            }
+        }
+    }
+
+    private func open(_ gateway: GatewayClient) {
         tell("asks", [LogKey.gateway: "\(route.gateway)", LogKey.model: "\(route.upstreamModel)"])
         let request = GatewayRequest(
             model: route.upstreamModel, body: ByteBuffer(bytes: request), choiceCount: job.choiceCount,
@@ -288,6 +313,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         leaveLine()
         readerChecks?.cancel()
         leaveGate(.other)
+        leaveSuspects()
         closeAccount()
         if let stream { shard.unregister(stream) }
         switch outcome {

@@ -54,11 +54,14 @@ extension JobFailure {
                 type: "timeout", code: "expired", message: "the job's expiration passed while it was queued",
                 isRetryable: true, stage: .waiting)
         }
-        return JobFailure(
-            type: "worker_error", code: "delivery_limit",
-            message: "the job was returned to its queue too often: workers died while they ran it", isRetryable: false,
-            stage: .waiting)
+        return workersDied
     }
+
+    /// Found by the workers, or by the broker's delivery limit.
+    static let workersDied = JobFailure(
+        type: "worker_error", code: "delivery_limit",
+        message: "the job was returned to its queue too often: workers died while they ran it", isRetryable: false,
+        stage: .waiting)
 }
 
 extension JobMachine.Outcome {

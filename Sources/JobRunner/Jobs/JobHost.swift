@@ -19,7 +19,10 @@ final class JobHost: Sendable {
     let user: String
     /// What this worker is called in events.
     let worker: String
+    /// By what the other workers know this process; another one after each start.
+    let instance: String
     let board: JobBoard
+    let suspects = SuspectLine()
     let gates: RouteGates
     let control: ControlDesk
     let journal: JournalDesk
@@ -51,6 +54,7 @@ final class JobHost: Sendable {
         self.logger = logger
         user = configuration.broker.username
         worker = configuration.broker.connectionName
+        instance = journal.instance
         readers = configuration.cancelsWhenUnread ? ReplyReaders(broker: configuration.broker) : nil
         currentSettings = Mutex(JobSettings(configuration))
         jobRetry = RetryTiers(configuration.plan.jobRetryTiers.map { .milliseconds($0) })

@@ -17,8 +17,9 @@ final class JobIntake: Sendable {
     /// Endings that are no job's: refusals and given-up jobs on their way.
     private let endings = PendingWork()
 
-    /// A job that was delivered so often (and returned) is tried alone.
-    private static let suspectAfter = 2
+    /// A job that was returned so often is published anew, long before the broker's delivery limit gives it up: each death of
+    /// a worker counts for all that it held, begun or not.
+    private static let renewAfter = 20
     /// How long a job whose delivery was lost waits to be given back to this worker, once it consumes again.
     private static let adoptionTime = TimeAmount.seconds(60)
 
@@ -95,6 +96,10 @@ final class JobIntake: Sendable {
                     }
                 }
             },
+            suspicionChanged: { key in
+                let jobs = key.map { self.board.known($0).map { [$0] } ?? [] } ?? self.board.all
+                for job in jobs { job.loop.execute { job.suspicionChanged() } }
+            },
             mustReread: reread)
     }
 
@@ -122,7 +127,8 @@ final class JobIntake: Sendable {
         guard finished.deliveryCount > 0, !isKnown else { return sort(execution, isKnown: isKnown) }
         // Somebody else had it, and may be at it still.
         host.control.claim(job.key, attempt: execution.machine.attempt.value) {
-            loop.execute { self.sort(execution, isKnown: false) }
+            // What the other had begun stands in the journal, or it had not begun.
+            self.host.journal.catchUp { loop.execute { self.sort(execution, isKnown: false) } }
         }
     }
 
@@ -136,14 +142,11 @@ final class JobIntake: Sendable {
 
     /// Where a job goes that shall not run here now.
     private func wayOn(_ delivery: Delivery, _ execution: JobExecution, isKnown: Bool) -> String? {
-        guard delivery.queue != host.names.suspect else { return nil }
-        // Waiting queues give back to one queue only.
-        let comesFromSuspects = execution.parked.origin == host.names.suspect
-        // One that still streams here has killed nobody: it is only given back.
-        let hasReturnedTooOften = !isKnown && execution.machine.attempt.deliveryCount >= Self.suspectAfter
         let rest = execution.parked.remaining(now: host.wallClock().milliseconds)
         if !execution.isCancelled, let queue = host.waitingQueue(for: rest, &execution.parked) { return queue }
-        return comesFromSuspects || hasReturnedTooOften ? host.names.suspect : nil
+        // An earlier version's worker has set it apart; here suspects wait in the workers.
+        if delivery.queue == host.names.suspect { return host.names.jobs }
+        return !isKnown && execution.finished.deliveryCount >= Self.renewAfter ? delivery.queue : nil
     }
 
     private func prepare(_ execution: JobExecution) {
@@ -264,7 +267,7 @@ final class JobIntake: Sendable {
             republishes: Republication.count(of: delivery, workerUser: host.user), deliveryCount: 999, tryNumber: 999)
         let ending = Ending(host: host, endings: endings, delivery: delivery, job: (job.key, finished))
         let log = AnswerLog(defaults: .init(id: "", model: job.route.upstreamModel, created: 0))
-        let killed = KilledAttempts(of: job, before: attempt, host)
+        let killed = KilledAttempts(of: job, before: attempt, found: host.wallClock().milliseconds, host)
         let writer = ResultWriter(
             job: job, attempt: attempt, tries: 0, timings: JobTimings(), tokensWasted: 0,
             shown: Charge(nothingUnder: attempt, of: job.route, outcome: .failed), charges: killed.charges,
@@ -282,16 +285,18 @@ final class JobIntake: Sendable {
         tellDead(job.key, attempt, failure)
     }
 
-    /// A job goes on elsewhere: to where it waits on, or where jobs are tried alone.
+    /// A job goes on elsewhere: to where it waits on, or on a queue of jobs anew.
     private func move(_ execution: JobExecution, to queue: String) {
-        let isSuspect = queue == host.names.suspect
+        let isBack = [host.names.jobsHigh, host.names.jobs, host.names.jobsLow].contains(queue)
         let ending = Ending(
             host: host, endings: endings, delivery: execution.delivery, job: (execution.job.key, execution.finished),
-            place: isSuspect ? .setApart : .parked)
+            place: isBack ? .handedBack : .parked)
         // One that still runs here has not been killed.
         let killed =
             board.known(execution.job.key) == nil
-            ? KilledAttempts(of: execution.job, before: execution.machine.attempt, host) : KilledAttempts.none
+            ? KilledAttempts(
+                of: execution.job, before: execution.machine.attempt, found: execution.arrived, host)
+            : KilledAttempts.none
         execution.parked.costBefore = execution.parked.costBefore + killed.cost
         let message = try? Messages.republished(
             execution.delivery, to: queue, customer: execution.job.customer, host: host,
@@ -299,10 +304,10 @@ final class JobIntake: Sendable {
         ending.publish(
             killed.events(host, settled: ending.receipt), message, through: host.shard(for: execution.job.key))
         let event = JobEvent.message(
-            isSuspect ? .setApart : .parked, of: execution.job.key,
+            isBack ? .handedBack : .parked, of: execution.job.key,
             .init(
                 attempt: execution.machine.attempt.value, queue: queue,
-                notBefore: isSuspect ? nil : execution.parked.notBefore), host)
+                notBefore: isBack ? nil : execution.parked.notBefore), host)
         if let event { host.shard(for: execution.job.key).publish(event) }
     }
 }

@@ -5,7 +5,7 @@ public struct TopologyPlan: Sendable, Equatable {
     public var names: QueueNames
     /// Times that the broker may return a job to its queue before it gives it up to `jobs.failed`.
     public var deliveryLimit: Int
-    /// Likewise for a job that is run alone because it may have killed workers.
+    /// Likewise for what workers of earlier versions have set apart because it may have killed workers.
     public var suspectDeliveryLimit: Int
     /// Waits of the retry queues in milliseconds.
     public var jobRetryTiers: [Int64]

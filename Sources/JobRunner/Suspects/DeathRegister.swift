@@ -1,0 +1,87 @@
+internal import ChatModel
+
+/// Which jobs had begun in workers that died, as the journal tells it to all workers. Pure; times are milliseconds since 1970.
+///
+/// An attempt is known to have died with its worker if somebody else has said what it cost; while nobody has, it may have. A
+/// worker that lives after all says it itself, and takes that back.
+struct DeathRegister: Sendable {
+    fileprivate struct Death: Sendable {
+        var attempt: Int64
+        var worker: String
+        var isAlone: Bool
+        var began: Int64
+    }
+
+    /// How long a death is remembered.
+    private static let memory: Int64 = 86_400_000
+    /// How long ago a worker may have died that makes another cause likely.
+    private static let lately: Int64 = 600_000
+
+    private var deaths: [JobKey: [Death]] = [:]
+    /// When a worker's last attempt began.
+    private var lastBegan: [String: Int64] = [:]
+    /// Workers whose death one job alone is to blame for, which was found.
+    private var explained: Set<String> = []
+    private var changes = 0
+
+    /// Of which a job's present attempts may be some.
+    func record(of key: JobKey, open: [AttemptStart], besides own: String, now: Int64) -> DeathRecord {
+        let known = deaths[key] ?? []
+        let all = (known + open.map { Death($0) }).filter { $0.worker != own && !explained.contains($0.worker) }
+        guard !all.isEmpty else { return DeathRecord() }
+        let workers = Set(all.map(\.worker))
+        return DeathRecord(
+            workers: workers, alone: Set(all.lazy.filter(\.isAlone).map(\.worker)).count,
+            others: others(besides: workers, now: now),
+            lag: all.map { max(0, (lastBegan[$0.worker] ?? $0.began) - $0.began) }.min() ?? 0)
+    }
+
+    private func others(besides workers: Set<String>, now: Int64) -> Int {
+        let dead = Set(deaths.values.lazy.joined().lazy.filter { $0.began > now - Self.lately }.map(\.worker))
+        return dead.subtracting(workers).subtracting(explained).count
+    }
+
+    mutating func began(_ start: AttemptStart) {
+        guard !start.worker.isEmpty else { return }
+        lastBegan[start.worker] = max(lastBegan[start.worker] ?? 0, start.began)
+    }
+
+    /// Its worker is dead: another one has said what the attempt cost.
+    mutating func died(_ start: AttemptStart, now: Int64) {
+        guard !(deaths[start.key] ?? []).contains(where: { $0.attempt == start.attempt }) else { return }
+        deaths[start.key, default: []].append(Death(start))
+        forget(before: now - Self.memory)
+    }
+
+    /// The worker says itself what the attempt came to: it lives.
+    mutating func lives(_ key: JobKey, _ attempt: Int64) {
+        deaths[key]?.removeAll { $0.attempt == attempt }
+        if deaths[key]?.isEmpty == true { deaths[key] = nil }
+    }
+
+    /// The job has ended.
+    mutating func ended(_ key: JobKey) { deaths[key] = nil }
+
+    /// The job was given up because workers died with it: those deaths speak against nobody else any more.
+    mutating func convicted(_ key: JobKey) {
+        let own = deaths.removeValue(forKey: key) ?? []
+        guard own.contains(where: \.isAlone) else { return }
+        explained.formUnion(own.map(\.worker))
+    }
+
+    private mutating func forget(before time: Int64) {
+        changes += 1
+        guard changes % 1_000 == 0 else { return }
+        deaths = deaths.filter { $0.value.contains { $0.began > time } }
+        lastBegan = lastBegan.filter { $0.value > time }
+        explained = explained.filter { lastBegan[$0] != nil }
+    }
+}
+
+extension DeathRegister.Death {
+    fileprivate init(_ start: AttemptStart) {
+        // A worker of an earlier version does not say who it is.
+        let worker = start.worker.isEmpty ? "unknown-\(start.attempt)" : start.worker
+        self.init(attempt: start.attempt, worker: worker, isAlone: start.isAlone, began: start.began)
+    }
+}

@@ -1,0 +1,76 @@
+/// How many jobs may run at once that had begun in workers which died. Pure.
+///
+/// One at first; one more for each that passes, so twice as many with each group, and a thousand innocents need about ten
+/// steps. When a worker dies, it is one again. What was running when a second worker died with it is tried alone, after all
+/// that are less suspect.
+struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
+    struct Start: Sendable, Equatable {
+        var id: ID
+        /// No other suspect runs beside it.
+        var isAlone: Bool
+    }
+
+    private struct Entry: Sendable {
+        var mustBeAlone: Bool
+        var lag: Int64
+        /// Of the order in which they came.
+        var number: Int
+    }
+
+    private(set) var size = 1
+    private var waiting: [ID: Entry] = [:]
+    /// Those that run, and the round in which each began.
+    private var running: [ID: Int] = [:]
+    private var lone: ID?
+    /// Grows when the window falls back: who began before does not widen it.
+    private var round = 0
+    private var number = 0
+    /// Workers whose death is known.
+    private var dead: Set<String> = []
+
+    mutating func enter(_ id: ID, _ record: DeathRecord) -> [Start] {
+        if !record.workers.isSubset(of: dead) {
+            if dead.count > 1_000 { dead = [] }
+            dead.formUnion(record.workers)
+            size = 1
+            round += 1
+        }
+        number += 1
+        waiting[id] = Entry(mustBeAlone: record.mustBeAlone, lag: record.lag, number: number)
+        return next()
+    }
+
+    /// - Parameter hasPassed: it has ended, and this worker lives.
+    mutating func left(_ id: ID, hasPassed: Bool) -> [Start] {
+        waiting[id] = nil
+        if let began = running.removeValue(forKey: id) {
+            if lone == id { lone = nil }
+            if hasPassed, began == round { size += 1 }
+        }
+        return next()
+    }
+
+    private mutating func next() -> [Start] {
+        var starts: [Start] = []
+        while lone == nil, let start = nextStart() {
+            waiting[start.id] = nil
+            running[start.id] = round
+            starts.append(start)
+        }
+        return starts
+    }
+
+    private mutating func nextStart() -> Start? {
+        if let id = first(mustBeAlone: false) {
+            return running.count < size ? Start(id: id, isAlone: size == 1) : nil
+        }
+        guard running.isEmpty, let id = first(mustBeAlone: true) else { return nil }
+        lone = id
+        return Start(id: id, isAlone: true)
+    }
+
+    private func first(mustBeAlone: Bool) -> ID? {
+        waiting.filter { $0.value.mustBeAlone == mustBeAlone }
+            .min { ($0.value.lag, $0.value.number) < ($1.value.lag, $1.value.number) }?.key
+    }
+}
