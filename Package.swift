@@ -23,6 +23,7 @@ let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 // The layers: a target may depend only on those above it in this list.
@@ -31,15 +32,18 @@ let layers: [Target] = [
         name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .target(name: "ChatModel", dependencies: [crypto], swiftSettings: strict),
     .target(name: "AMQP", dependencies: ["CRabbitMQ", logging], swiftSettings: strict),
+    .target(name: "PeerChecks", dependencies: [nioCore, nioHTTP2, nioSSL], swiftSettings: strict),
     .target(
         name: "Gateway",
         dependencies: [
-            "ChatModel", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioTLS, nioWebSocket, nioSSL, logging,
+            "ChatModel", "PeerChecks", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioTLS, nioWebSocket, nioSSL, logging,
         ],
         swiftSettings: strict),
     .target(
         name: "Webhooks",
-        dependencies: ["ChatModel", httpClient, crypto, nioCore, nioPosix, nioHTTP1, nioSSL, logging],
+        dependencies: [
+            "ChatModel", "PeerChecks", httpClient, crypto, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+        ],
         swiftSettings: strict),
     .target(
         name: "JobRunner",
@@ -48,8 +52,8 @@ let layers: [Target] = [
     .target(
         name: "WorkerService",
         dependencies: [
-            "ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", lifecycle, signals, logging, nioCore, nioPosix,
-            nioHTTP1, nioSSL, httpClient, hummingbird, tracing,
+            "ChatModel", "AMQP", "PeerChecks", "Gateway", "Webhooks", "JobRunner", lifecycle, signals, logging, nioCore,
+            nioPosix, nioHTTP1, nioSSL, httpClient, hummingbird, hummingbirdCore, tracing,
             .product(name: "TOMLKit", package: "TOMLKit"),
         ],
         // What TOMLKit imports stays its own: `Foundation` would bring 30 MB of ICU into the program.
@@ -92,7 +96,8 @@ let tests: [Target] = [
         ],
         swiftSettings: strict),
     .testTarget(
-        name: "WebhooksTests", dependencies: ["ChatModel", "Webhooks", "TestSupport", nioEmbedded, crypto],
+        name: "WebhooksTests",
+        dependencies: ["ChatModel", "PeerChecks", "Webhooks", "TestSupport", nioEmbedded, crypto],
         swiftSettings: strict),
     .testTarget(
         name: "JobRunnerTests",

@@ -19,7 +19,11 @@ extension EventStreamConnection {
         guard case .requested = phase, let stream else { return unexpectedData() }
         // "Continue" and "early hints" come before the answer.
         if (102..<200).contains(head.status.code) || head.status == .continue { return }
-        keepsAlive = session != nil || head.isKeepAlive
+        guard head.hasStatus else {
+            return stream.answerRefused(.protocolError(.request, HTTPResponseHead.noStatus), isWhole: false)
+        }
+        // After a 101 nobody speaks HTTP any more.
+        keepsAlive = (session != nil || head.isKeepAlive) && head.status != .switchingProtocols
         stream.answerBegan()
         if head.status.code < 300, head.status == .ok, EventStreamRequest.complaint(about: head) == nil {
             phase = .answering

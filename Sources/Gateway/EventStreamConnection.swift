@@ -2,6 +2,7 @@ import ChatModel
 import NIOCore
 import NIOHTTP1
 import NIOHTTP2
+import PeerChecks
 
 /// One HTTP connection to the gateway, or one stream of an HTTP/2 connection: carries out what streams and the pool
 /// decide.
@@ -197,6 +198,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         guard session != nil, !isClosed else { throw ChannelError.ioOnClosedChannel }
         follow(channel)
         let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(HTTP2AnswerGuard())
         try pipeline.addHandler(HTTP2FramePayloadToHTTP1ClientCodec(httpProtocol: .https))
         try pipeline.addHandler(self)
     }
@@ -366,11 +368,19 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
 
     /// An answer that is not HTTP is told apart; all else ends like any other lost connection.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let error = error as? HTTPParserError, error != .invalidEOFState, let stream {
+        if let stream, let complaint = Self.complaint(about: error) {
             let stage: GatewayFailure.Stage = if case .requested = phase { .request } else { .streaming }
-            stream.answerRefused(
-                .protocolError(stage, "The gateway answered with something that is not HTTP/1.1."), isWhole: false)
+            stream.answerRefused(.protocolError(stage, complaint), isWhole: false)
         }
         context.close(promise: nil)
+    }
+
+    private static func complaint(about error: any Error) -> String? {
+        switch error {
+        case HTTPParserError.invalidEOFState: nil
+        case is HTTPParserError: "The gateway answered with something that is not HTTP/1.1."
+        case is HTTP2AnswerGuard.BadStatus: HTTPResponseHead.noStatus
+        default: nil
+        }
     }
 }

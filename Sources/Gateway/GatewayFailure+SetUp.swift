@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import PeerChecks
 
 extension GatewayFailure {
     /// What a failed connect, handshake or first answer means.
@@ -11,7 +12,7 @@ extension GatewayFailure {
             case ChannelError.connectTimeout: .timedOut(.connect)
             case NIOSSLError.uncleanShutdown, NIOSSLError.handshakeFailed(.sslError([.eofDuringHandshake])):
                 .unreachable(stage, "The gateway closed the connection during its set-up.")
-            case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
+            case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError, is ServerIdentity.NameMismatch:
                 .tls(error)
             case is HTTPParserError:
                 .protocolError(stage, "The gateway answered with something that is not HTTP/1.1.")

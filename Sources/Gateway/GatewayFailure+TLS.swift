@@ -1,4 +1,5 @@
 import NIOSSL
+import PeerChecks
 
 /// What a failed handshake means. None is retryable: a certificate that is wrong now is wrong in a second, too.
 extension GatewayFailure {
@@ -14,7 +15,7 @@ extension GatewayFailure {
                 return tls("failed", "The TLS handshake with the gateway failed.")
             }
             return tls("untrusted", "The gateway's certificate is of no CA that is trusted here.")
-        case is NIOSSLExtraError, NIOSSLError.unableToValidateCertificate:
+        case is NIOSSLExtraError, NIOSSLError.unableToValidateCertificate, is ServerIdentity.NameMismatch:
             return tls("wrong_name", "The gateway's certificate is for another host.")
         default: return tls("failed", "The TLS handshake with the gateway failed.")
         }

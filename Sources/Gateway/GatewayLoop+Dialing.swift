@@ -31,6 +31,7 @@ extension GatewayLoop {
         guard let tls else { return }
         let handler = try NIOSSLClientHandler(context: tls, serverHostname: serverName)
         try channel.pipeline.syncOperations.addHandler(handler)
+        try channel.pipeline.syncOperations.addHandler(ServerIdentityHandler(host: configuration.endpoint.host))
     }
 
     func startReading(_ channel: any Channel) throws {

@@ -20,3 +20,11 @@ extension HTTPHeaders {
         }
     }
 }
+
+extension HTTPResponseHead {
+    /// HTTP's begin with 100; its parser lets 000 to 099 through, and whoever takes those for a number below 200 waits for an
+    /// answer that has already come.
+    var hasStatus: Bool { status.code >= 100 }
+
+    static let noStatus = "The gateway answered with a status that HTTP does not have."
+}

@@ -63,7 +63,9 @@ final class WebSocketUpgradeHandler: ChannelInboundHandler, RemovableChannelHand
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isDecided else { return }
         switch unwrapInboundIn(data) {
-        case .head(let head): answer = GatewayRefusal(head: head)
+        case .head(let head):
+            guard head.hasStatus else { return fail(.protocolError(.upgrade, HTTPResponseHead.noStatus)) }
+            answer = GatewayRefusal(head: head)
         case .body(let part):
             answer?.append(part)
             if answer?.isFull == true { decide(context) }

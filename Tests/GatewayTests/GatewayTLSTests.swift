@@ -32,6 +32,8 @@ import Testing
     /// Not a byte of the request, with its key, reaches a server that is not the gateway.
     @Test(arguments: [
         ("wrong-name", "localhost", true, "wrong_name"), ("wrong-name", "127.0.0.1", true, "wrong_name"),
+        // What it is for is the peer's address, and not the name that was asked for.
+        ("address", "localhost", true, "wrong_name"),
         ("expired", "localhost", true, "expired"), ("expired", "127.0.0.1", true, "expired"),
         ("good", "localhost", false, "untrusted"),
     ])

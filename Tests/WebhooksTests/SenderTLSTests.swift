@@ -4,6 +4,7 @@ import NIOHTTP1
 import NIOHTTP2
 import NIOPosix
 import NIOSSL
+import PeerChecks
 import Synchronization
 import Testing
 
@@ -142,7 +143,8 @@ struct Certificates {
         ("*.test", "a.hooks.test", false),
         ("h*.test", "hooks.test", false), ("*", "hooks", false), ("*.*", "hooks.test", false),
         ("", "hooks.test", false),
-        ("hooks.test\u{0}.evil", "hooks.test", false), ("*.", "hooks.", true), ("hooks.tes", "hooks.test", false),
+        ("hooks.test\u{0}.evil", "hooks.test", false), ("*.", "hooks.", false), ("hooks.test", "Hooks.test.", true),
+        ("", ".", false), ("hooks.tes", "hooks.test", false),
     ])
     func matchesNames(presented: String, name: String, matches: Bool) {
         #expect(ServerIdentity.matches(Array(presented.utf8), name: name) == matches)

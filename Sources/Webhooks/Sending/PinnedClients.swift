@@ -1,6 +1,7 @@
 internal import AsyncHTTPClient
 internal import NIOCore
 internal import NIOSSL
+internal import PeerChecks
 internal import Synchronization
 
 /// HTTP clients, each of which connects one host to one vetted address, and to no other.
@@ -135,11 +136,7 @@ final class PinnedClients: Sendable {
                         throw PostFailure.UnvettedPeer()
                     }
                 }
-                let tls = try? channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
-                guard let tls, IPAddress(key.host) == nil else { return }
-                guard let certificate = tls.peerCertificate,
-                    ServerIdentity.certificate(certificate, isFor: key.host)
-                else { throw ServerIdentity.NameMismatch() }
+                try ServerIdentity.verify(channel, isFor: key.host)
             } catch {
                 // The client forgets a connection whose initializer fails, and does not close it.
                 channel.eventLoop.execute { channel.close(promise: nil) }

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+internal import PeerChecks
 
 /// Sorts what the HTTP client throws into the kinds of an outcome.
 enum PostFailure {

@@ -17,6 +17,7 @@ final class TestCertificates: Sendable {
         }
         try issue("good", names: "DNS:localhost,IP:127.0.0.1")
         try issue("wrong-name", names: "DNS:example.org,IP:10.0.0.1")
+        try issue("address", names: "IP:127.0.0.1")
         try issue("expired", names: "DNS:localhost,IP:127.0.0.1", days: "-1")
     }
 
