@@ -4,7 +4,8 @@ extension GatewayFailure {
     static func refused(_ stage: Stage, status: Int?, _ details: UpstreamError) -> GatewayFailure {
         // Also a 429, but no waiting helps: somebody has to pay (OpenAI's "insufficient_quota").
         let isOutOfQuota = details.code == "insufficient_quota" || details.type == "insufficient_quota"
-        let isOurs = status.map { (400..<500).contains($0) && $0 != 429 } ?? true
+        // A 401 speaks of the key, whatever words it chooses.
+        let isOurs = status.map { (400..<500).contains($0) && $0 != 429 && $0 != 401 } ?? true
         let (code, sentence) =
             switch (isOutOfQuota, isOurs ? details.kind : nil) {
             case (true, _): ("gateway_quota_exhausted", "says that the account's quota is used up")

@@ -34,7 +34,7 @@ extension GatewayLoop {
             return [WarmKind(model: "", key: 0, poolKey: EventStreamConnection.sharedPoolKey)]
         }
         return configuration.warmModels.flatMap { model in
-            keys.usable.map { WarmKind(model: model, key: $0, poolKey: poolKey(model: model, key: $0)) }
+            keys.good(for: model).map { WarmKind(model: model, key: $0, poolKey: poolKey(model: model, key: $0)) }
         }
     }
 
@@ -49,7 +49,7 @@ extension GatewayLoop {
         connectAlone(model: kind.model, key: kind.key) { [weak self] connection, failure in
             guard let self else { return }
             if let failure {
-                if failure.isKeyRefusal { keys.refused(kind.key, status: failure.status) }
+                if failure.isKeyRefusal { keys.refused(kind.key, failure, model: kind.model) }
                 filler.failed(kind.poolKey, now: .now())
                 setTimer()
             } else {

@@ -21,6 +21,10 @@ public final class GatewayStream {
     /// The key that it asks with, and those that were refused to it before.
     private(set) var key = 0
     private var refusedKeys: [Int] = []
+    /// Refusals that may have meant the prompt.
+    private var promptRefusals = 0
+    /// After so many another key is asked with the same prompt.
+    private static let mostPromptRefusals = 1
     // Holds the stream until `end`, which always comes. A weak reference would be let go of by itself, but each retain of
     // what was ever referred to weakly takes a slower way, and there are several for each token.
     private lazy var timer = LoopTimer(loop: owner.eventLoop) { self.timedOut() }
@@ -66,7 +70,7 @@ public final class GatewayStream {
         // It may have been cancelled before its first turn.
         guard machine.phase != .ended else { return }
         guard owner.acceptsStreams else { return shutDown() }
-        key = owner.keys.next() ?? 0
+        key = owner.keys.next(for: model) ?? 0
         open(now: .now())
     }
 
@@ -122,9 +126,14 @@ public final class GatewayStream {
     /// A key that is refused is no failure of the job, as long as there is another.
     private func asksWithAnotherKey(after failure: GatewayFailure) -> Bool {
         guard failure.isKeyRefusal, machine.phase != .ended else { return false }
-        owner.keys.refused(key, status: failure.status)
+        owner.keys.refused(key, failure, model: model)
         refusedKeys.append(key)
-        guard machine.mayAskAgain, let other = owner.keys.next(besides: refusedKeys) else { return false }
+        // If it is the prompt that is refused, the next key must not suffer for it, nor the one after it.
+        if failure.mayConcernPrompt {
+            promptRefusals += 1
+            if promptRefusals > Self.mostPromptRefusals { return false }
+        }
+        guard machine.mayAskAgain, let other = owner.keys.next(for: model, besides: refusedKeys) else { return false }
         key = other
         machine.asksAgain()
         let connection = self.connection
@@ -155,7 +164,10 @@ public final class GatewayStream {
     private func received(
         _ chunk: ScannedChunk, in message: UnsafeRawBufferPointer, on connection: some GatewayConnection
     ) {
-        if machine.isUntouched { body = ByteBuffer() }
+        if machine.isUntouched {
+            body = ByteBuffer()
+            owner.keys.accepted(key, model: model)
+        }
         let hasUsage = !chunk.usage.isEmpty
         let verdict = connection.identity.admit(
             id: message[chunk.id],

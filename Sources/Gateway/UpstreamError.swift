@@ -24,7 +24,12 @@ struct UpstreamError: Equatable {
     ///   - secret: a word that must not be passed on.
     ///   - now: seconds since 1970, for a `Retry-After` that is a date.
     init(_ bytes: UnsafeRawBufferPointer, hiding secret: String, now: Double) {
-        guard let document = try? JSONValue(parsing: bytes, maximumDepth: 32) else { return }
+        guard let document = try? JSONValue(parsing: bytes, maximumDepth: 32) else {
+            // A page, a sentence, or JSON that was cut: it may still say that the content was the matter.
+            let text = String(decoding: bytes.prefix(512), as: UTF8.self).lowercased()
+            if Self.speaksOfContent(text) { kind = .contentFilter }
+            return
+        }
         let nested = document["error"] ?? .null
         let inner = nested.objectOrNil ?? document
         func text(_ value: JSONValue?) -> String? { Self.clean(value, hiding: secret) }
@@ -37,6 +42,8 @@ struct UpstreamError: Equatable {
             ?? Self.status(document["code"]) ?? Self.statusByName(code) ?? Self.statusByName(type)
         kind = Self.kind(
             type: type, code: code, message: inner["message"]?.stringValue ?? nested.stringValue)
+        // OpenRouter's.
+        if kind == nil, inner["metadata"]?["flagged_input"] != nil { kind = .contentFilter }
         let headers = inner["headers"] ?? document["headers"]
         readHeaders(now: now) { name in headers?.member(ignoringCase: name) }
     }

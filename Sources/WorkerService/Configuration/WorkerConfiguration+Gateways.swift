@@ -92,7 +92,8 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             "A variable with the API key, asked where the file does not exist.", example: "\"HOLYSHEEP_API_KEY\""),
         .init(
             "key_files", \.furtherKeyFiles, .list(of: .secretFile),
-            "Further keys: all take turns, and one that the gateway refuses (401, 403) is set aside until a restart."),
+            "Further keys: all take turns, and one that the gateway refuses (401, or 403 for a model) rests for a while."
+        ),
         .init(
             "key_prefix", \.keyPrefix, .text("beginning of a key", longest: 32, mayBeEmpty: true),
             "What every key of this gateway begins with: finds a wrong file before the gateway says 403."),

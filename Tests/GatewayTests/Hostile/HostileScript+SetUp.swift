@@ -4,6 +4,7 @@ import NIOCore
 extension HostileScript {
     static let tls: [String: HostileScript] = [
         "tls-wrong-name": HostileScript(tls: .certificate("wrong-name"), play: expectNoRequest),
+        "tls-address": HostileScript(tls: .certificate("address"), play: expectNoRequest),
         "tls-expired": HostileScript(tls: .certificate("expired"), play: expectNoRequest),
         "tls-unknown-ca": HostileScript(tls: .untrusted("good"), play: expectNoRequest),
         "tls-1.1": HostileScript(tls: .old, play: expectNoRequest),

@@ -2,6 +2,14 @@ import Gateway
 
 extension HostileScript {
     static let statuses: [String: HostileScript] = [
+        "status-000": refusal("000 Odd"),
+        "status-099": refusal("099 Odd"),
+        "status-101": HostileScript { peer, _ in
+            try await peer.readAnyRequest()
+            try await peer.send(Array("HTTP/1.1 101 X\r\nUpgrade: y\r\nConnection: Upgrade\r\n\r\nzzz".utf8))
+            await peer.waitForEnd()
+        },
+        "status-999": refusal("999 Odd"),
         "status-200-json": refusal("200 OK", json, #"{"object":"chat.completion","choices":[]}"#),
         "status-200-html": refusal("200 OK", ["Content-Type: text/html"], "<html>"),
         "status-200-gzip": refusal(
@@ -14,6 +22,8 @@ extension HostileScript {
             "400 Bad Request", json, #"{"error":{"code":"content_filter","message":"sk-test-0123456789"}}"#),
         "status-401": refusal("401 Unauthorized", json, #"{"error":{"message":"sk-test-0123456789 is wrong"}}"#),
         "status-403": refusal("403 Forbidden", [], "sk-test-0123456789"),
+        "status-403-filter": refusal(
+            "403 Forbidden", json, #"{"code":"x","error":"Content violates usage guidelines: sk-test-0123456789"}"#),
         "status-404": refusal("404 Not Found"),
         "status-408": refusal("408 Request Timeout"),
         "status-409": refusal("409 Conflict"),
