@@ -50,7 +50,16 @@ struct PoolFiller {
     /// A job has taken one.
     mutating func used(_ key: String) { lines[key]?.failures = 0 }
 
+    /// Names that are remembered before those are forgotten of which there is nothing to say: jobs choose them.
+    static let mostLines = 256
+    var lineCount: Int { lines.count }
+
     private mutating func postpone(_ key: String, now: NIODeadline) {
+        if lines[key] == nil, lines.count >= Self.mostLines {
+            lines = lines.filter { $0.value.opening > 0 || $0.value.notBefore > now }
+            // What is opened ahead is chosen by the configuration; any other name waits for a job in any case.
+            guard lines.count < Self.mostLines else { return }
+        }
         var line = lines[key] ?? Line()
         let wait = Self.firstWait * (1 << Int64(min(line.failures, 16)))
         line.failures += 1

@@ -145,6 +145,9 @@ public final class JobRunner: Sendable {
     /// Tokens and money by model since the start.
     public var spending: [SpendTotals] { host.spending.all }
 
+    /// Of the models with most attempts; last the sum of all others, if there are any.
+    package func spending(most: Int) -> [SpendTotals] { host.spending.shown(most: most) }
+
     /// What the admin server tells besides.
     package var snapshot: Snapshot {
         let gateways = host.gateways.sorted { $0.key < $1.key }.map {

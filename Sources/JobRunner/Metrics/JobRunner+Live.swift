@@ -42,7 +42,7 @@ extension JobRunner {
     }
 
     /// Asks every event loop for its jobs: a fraction of a millisecond for thousands of them, so once a second at most.
-    package func live(mostStreams: Int = 50, mostCustomers: Int = 20) async -> Live {
+    package func live(mostStreams: Int = 50, mostCustomers: Int = 20, mostModels: Int = 100) async -> Live {
         let byLoop = Dictionary(grouping: board.running) { ObjectIdentifier($0.loop) }
         var (chunks, streams): (Int, [Live.Stream]) = (0, [])
         for jobs in byLoop.values {
@@ -53,7 +53,7 @@ extension JobRunner {
         }
         return Live(
             chunks: chunks, streams: Array(streams.sorted { $0.age > $1.age }.prefix(mostStreams)),
-            customers: board.busiest(mostCustomers), models: host.gates.readings)
+            customers: board.busiest(mostCustomers), models: host.gates.readings(most: mostModels))
     }
 
     /// On the jobs' loop.

@@ -60,6 +60,23 @@ final class RouteGates: Sendable {
         var gateways: [String: Int] = [:]
         var limits: Limits
         var coolDowns: [String: CoolDownPolicy]
+        /// Of the keys of `rates` and `health`.
+        var memory = KeyMemory<RouteKey>(most: RouteGates.mostRemembered, age: RouteGates.memoryAge)
+
+        /// A gate that shuts for a model that nobody asks for again would stay for good.
+        mutating func remember(_ key: RouteKey, now: UInt64) {
+            memory.touch(key, now: now)
+            let (rates, health) = (rates, health)
+            let gone = memory.stale(now: now) { key in
+                (rates[key]?.remaining(now: now) ?? .zero) > .zero || health[key]?.isCooling(now: now) == true
+            }
+            for key in gone { (self.rates[key], self.health[key]) = (nil, nil) }
+        }
+
+        /// Nothing is held against it.
+        mutating func forgetIfIdle(_ key: RouteKey) {
+            if rates[key] == nil, health[key] == nil { memory.forget(key) }
+        }
 
         /// All are counted, since a limit may be new.
         mutating func count(_ key: RouteKey, _ change: Int) {
@@ -69,7 +86,14 @@ final class RouteGates: Sendable {
         }
     }
 
+    /// Models with a rate limit or failures in a row that are remembered, and for how many nanoseconds after the last of them.
+    static let mostRemembered = 1_024
+    static let memoryAge: UInt64 = 900_000_000_000
+
     private let state: Mutex<State>
+
+    /// Models of which something is remembered.
+    var rememberedCount: Int { state.withLock { Set($0.rates.keys).union($0.health.keys).count } }
 
     init(limits: Limits = Limits(), coolDowns: [String: CoolDownPolicy] = [:]) {
         state = Mutex(State(limits: limits, coolDowns: coolDowns))
@@ -129,19 +153,21 @@ final class RouteGates: Sendable {
                 var gate = state.rates[pass.key] ?? RateGate()
                 gate.limited(pass.rate, retryAfter: retryAfter, now: now, chance: Double.random(in: 0..<1))
                 state.rates[pass.key] = gate
+                state.remember(pass.key, now: now)
                 return .shut(gate.remaining(now: now))
             case .unavailable:
                 settleRate(pass, &state) { $0.left(pass.rate) }
                 let policy = state.coolDowns[pass.key.gateway] ?? CoolDownPolicy()
                 let pause = state.health[pass.key, default: HealthGate()].failed(pass.health, policy, now: now)
+                state.remember(pass.key, now: now)
                 return pause.map { .coolsDown($0) } ?? .none
             }
             return .none
         }
     }
 
-    /// All models that are asked, or that there is something to remember of.
-    var readings: [JobRunner.Live.Model] {
+    /// Models that are asked, or that there is something to remember of: the busiest, then those that are not asked for a reason.
+    func readings(most: Int) -> [JobRunner.Live.Model] {
         let now = Self.now()
         let found = state.withLock { state in
             Set(state.models.keys).union(state.rates.keys).union(state.health.keys).map { key in
@@ -151,7 +177,12 @@ final class RouteGates: Sendable {
                         ? "cooling" : state.rates[key]?.isOpen(now: now) == false ? "limited" : "open")
             }
         }
-        return found.sorted { ($0.gateway, $0.model) < ($1.gateway, $1.model) }
+        let shown = found.sorted { left, right in
+            guard left.inFlight == right.inFlight else { return left.inFlight > right.inFlight }
+            guard (left.gate == "open") == (right.gate == "open") else { return left.gate != "open" }
+            return (left.gateway, left.model) < (right.gateway, right.model)
+        }
+        return shown.prefix(most).sorted { ($0.gateway, $0.model) < ($1.gateway, $1.model) }
     }
 
     /// How long none of the lane can be asked because of a rate limit; zero where one can.
@@ -200,6 +231,7 @@ final class RouteGates: Sendable {
 
     private func settle(_ pass: Pass, _ end: End, _ state: inout State) {
         let isAnswer = end == .answered
+        defer { state.forgetIfIdle(pass.key) }
         settleRate(pass, &state) { isAnswer ? $0.answered(pass.rate) : $0.left(pass.rate) }
         guard var gate = state.health[pass.key] else { return }
         if isAnswer { gate.answered() } else { gate.left(pass.health) }

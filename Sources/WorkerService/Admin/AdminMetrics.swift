@@ -75,31 +75,25 @@ struct AdminMetrics {
     }
 
     private func addSpending(_ out: inout PrometheusText) {
-        let all = runner.spending
-        let shown = all.prefix(Self.mostModels).map { (gateway: $0.model.gateway, model: $0.model.name, totals: [$0]) }
-        let rest = Array(all.dropFirst(Self.mostModels))
-        let rows = shown + (rest.isEmpty ? [] : [(NamedCounts.other, NamedCounts.other, rest)])
-        func labels(_ row: (gateway: String, model: String, totals: [SpendTotals])) -> PrometheusText.Labels {
-            [("gateway", row.gateway), ("gen_ai_request_model", row.model)]
-        }
-        func sum(_ totals: [SpendTotals], _ value: (SpendTotals) -> Double) -> Double {
-            totals.reduce(0) { $0 + value($1) }
+        let rows = runner.spending(most: Self.mostModels)
+        func labels(_ row: SpendTotals) -> PrometheusText.Labels {
+            [("gateway", row.model.gateway), ("gen_ai_request_model", row.model.name)]
         }
         out.add(
             "chat_worker_tokens_total", .counter, "Tokens of ended attempts, by model and type.",
             rows.flatMap { row in
                 [
-                    (labels(row) + [("gen_ai_token_type", "input")], sum(row.totals) { Double($0.promptTokens) }),
-                    (labels(row) + [("gen_ai_token_type", "output")], sum(row.totals) { Double($0.completionTokens) }),
+                    (labels(row) + [("gen_ai_token_type", "input")], Double(row.promptTokens)),
+                    (labels(row) + [("gen_ai_token_type", "output")], Double(row.completionTokens)),
                 ]
             })
         out.add(
             "chat_worker_cost_usd_total", .counter,
             "Cost of ended attempts in USD, by the prices of the configuration.",
-            rows.map { (labels($0), sum($0.totals) { Double($0.cost.billionths) / 1e9 }) })
+            rows.map { (labels($0), Double($0.cost.billionths) / 1e9) })
         out.add(
             "chat_worker_wasted_tokens_total", .counter, "Tokens of attempts whose text was thrown away.",
-            rows.map { (labels($0), sum($0.totals) { Double($0.wastedTokens) }) })
+            rows.map { (labels($0), Double($0.wastedTokens)) })
     }
 
     private func addBroker(_ out: inout PrometheusText, _ snapshot: JobRunner.Snapshot) {

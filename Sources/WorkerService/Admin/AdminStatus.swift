@@ -13,6 +13,10 @@ struct AdminStatus {
     let started: Timestamp
     let isDraining: Bool
 
+    /// So many are told one by one: jobs name models, customers endpoints, and whoever looks gets this each second.
+    private static let mostModels = 64
+    private static let mostEndpoints = 100
+
     /// Why the worker is not ready; empty: it is.
     var reasons: [String] {
         var reasons = snapshot.reasons
@@ -48,7 +52,7 @@ struct AdminStatus {
                     ("failed", status.failed), ("cancelled", status.cancelled), ("refused", status.invalid),
                     ("parked", status.parked), ("rate_limited", status.rateLimited), ("attempts", metrics.tries.value),
                 ])),
-            .init("models", .array(runner.spending.map(Self.model))),
+            .init("models", .array(runner.spending(most: Self.mostModels).map(Self.model))),
             .init("gateways", .array(snapshot.gateways.map(Self.gateway))),
             .init(
                 "broker",
@@ -62,7 +66,8 @@ struct AdminStatus {
                 .object([
                     .init("delivered", .integer(status.webhooksDelivered)),
                     .init("pending", .integer(status.webhooksPending)),
-                    .init("endpoints", .array(snapshot.endpoints.map(Self.endpoint))),
+                    .init("endpoints", .array(snapshot.endpoints.prefix(Self.mostEndpoints).map(Self.endpoint))),
+                    .init("endpoints_in_trouble", .integer(snapshot.endpoints.count)),
                 ])),
             .init(
                 "latency",
