@@ -38,6 +38,11 @@ enum Exit {
             return ExitCode(configuration)
         case let error as AMQPError:
             Output.error("chat-worker: broker: \(error)")
+            if error.code == .channelClosed, error.replyCode == 403 {
+                Output.error(
+                    "chat-worker: that user has not the right to this; `chat-worker topology --permissions` prints what the "
+                        + "worker's own user has to have, `rabbitmqctl list_user_permissions USER` what one has")
+            }
             return ExitCode(error.code == .configuration ? configuration : unavailable)
         case let error as JobSender.Failure:
             Output.error("chat-worker: \(error)")

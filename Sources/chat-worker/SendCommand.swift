@@ -9,7 +9,7 @@ struct SendCommand: AsyncParsableCommand {
         commandName: "send", abstract: "Puts one job on the broker and shows its answer as it streams.",
         discussion: """
             The answer goes to an exclusive queue PREFIX.reply.CUSTOMER.send-XXXXXXXX, which replies.allow must permit (it
-            does by default).
+            does by default), or, if the login may not declare that, comes by RabbitMQ's direct reply-to.
 
             Example:
               chat-worker send --config worker.conf --customer acme --profile quick "What is a message queue?"
@@ -65,7 +65,8 @@ struct SendCommand: AsyncParsableCommand {
         let token = String(UInt32.random(in: .min ... .max), radix: 16)
         let sender = try JobSender(
             configuration: try configuration.amqpConfiguration(), names: names,
-            replyQueue: "\(names.prefix).reply.\(customer).send-\(token)")
+            replyQueue: "\(names.prefix).reply.\(customer).send-\(token)",
+            allowsDirectReplies: configuration.replies.allowsDirectReplyTo)
         defer { sender.close() }
         let id = job ?? "send-\(token)-\(String(UInt32.random(in: .min ... .max), radix: 16))"
         let started = ContinuousClock.now

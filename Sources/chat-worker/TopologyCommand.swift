@@ -13,7 +13,8 @@ struct TopologyCommand: AsyncParsableCommand {
             with the way to move it. Queues that an earlier version has declared otherwise go on working; beside them stands the \
             policy that gives them what they lack. Bindings cannot be asked for; declaring makes them.
 
-            --permissions prints the rabbitmqctl line for the worker's login, with no more than it needs.
+            --permissions prints the rabbitmqctl line for the worker's login, with no more than it needs, and as a comment \
+            the one for a backend's login, which may only send jobs.
 
             Example:
               chat-worker topology --declare --config worker.conf
@@ -64,15 +65,24 @@ struct TopologyCommand: AsyncParsableCommand {
     private func printPermissions(_ configuration: WorkerConfiguration) {
         let permissions = configuration.brokerPermissions
         let user = configuration.brokerUsername
+        let virtualHost = configuration.brokerVirtualHost
+        let backend = BrokerPermissions.backend(configuration.topologyPlan.names)
         guard json else {
             return Output.print(
-                "rabbitmqctl set_permissions -p '\(configuration.brokerVirtualHost)' '\(user)' '\(permissions.configure)' "
-                    + "'\(permissions.write)' '\(permissions.read)'")
+                permissions.command(user: user, virtualHost: virtualHost)
+                    + "\n# a backend's own login, which may only send jobs (chat-worker send works with it):\n# "
+                    + backend.command(user: "backend", virtualHost: virtualHost))
         }
         let value = JSONValue.object([
-            .init("vhost", .string(configuration.brokerVirtualHost)), .init("user", .string(user)),
+            .init("vhost", .string(virtualHost)), .init("user", .string(user)),
             .init("configure", .string(permissions.configure)), .init("write", .string(permissions.write)),
             .init("read", .string(permissions.read)),
+            .init(
+                "backend",
+                .object([
+                    .init("configure", .string(backend.configure)), .init("write", .string(backend.write)),
+                    .init("read", .string(backend.read)),
+                ])),
         ])
         Output.print(String(decoding: value.serialized(), as: UTF8.self))
     }

@@ -50,13 +50,33 @@ struct WebhooksTestCommand: AsyncParsableCommand {
         guard json else {
             let status = outcome.status.map { ", status \($0)" } ?? ""
             let detail = outcome.detail.isEmpty ? "" : ": \(printable(outcome.detail))"
-            return Output.print("\(endpoint): \(outcome.kind.name)\(status), \(milliseconds) ms\(detail)")
+            Output.print("\(endpoint): \(outcome.kind.name)\(status), \(milliseconds) ms\(detail)")
+            if let advice = outcome.kind.advice { Output.print("  \(advice)") }
+            return
         }
-        let members: [JSONValue.Member] = [
+        var members: [JSONValue.Member] = [
             .init("endpoint", .string(endpoint.text)), .init("outcome", .string(outcome.kind.name)),
             .init("status", outcome.status.map { .integer($0) } ?? .null),
             .init("latency_ms", .integer(milliseconds)), .init("detail", .string(outcome.detail)),
         ]
+        if let advice = outcome.kind.advice { members.append(.init("advice", .string(advice))) }
         Output.print(members.line)
+    }
+}
+
+extension WebhookOutcome.Kind {
+    /// What to look at; `nil`: the outcome says it itself.
+    fileprivate var advice: String? {
+        switch self {
+        case .connect:
+            "look at host and port of the URL, whether it runs, and at firewalls (and webhooks.proxy) in between"
+        case .dns: "look at the host's spelling, and at DNS of this machine"
+        case .tls:
+            "look at the certificate's name, issuer (webhooks.ca_file) and time, and whether the port speaks TLS"
+        case .timeout:
+            "no whole answer within webhooks.timeout: look at firewalls in between, then at the endpoint itself"
+        case .invalidResponse: "look at the port of the URL: what answers there speaks no HTTP"
+        case .delivered, .status, .refused, .closed, .abandoned: nil
+        }
     }
 }

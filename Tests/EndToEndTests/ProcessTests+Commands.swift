@@ -277,6 +277,61 @@ extension ProcessTests {
             }
         }
 
+        /// `send` with exactly what is printed for a worker, and for a backend.
+        @Test func sendNeedsNoMoreThanThePermissionsThatArePrinted() async throws {
+            let (user, sender) = (uniqueName("worker"), uniqueName("sender"))
+            try await ProcessStage.run(
+                configure: { files, deployment in
+                    files.brokerUser = user
+                    let (broker, password) = (deployment.broker, files.brokerPassword)
+                    try await onOwnThread {
+                        for name in [user, sender] { try broker.control("add_user", name, password) }
+                    }
+                }
+            ) { stage in
+                let broker = stage.deployment.broker
+                let said = try JSONValue(
+                    parsing: try await stage.command("topology", "--permissions", "--json").output.utf8)
+                func set(_ user: String, _ value: JSONValue?) async throws {
+                    let expressions = try ["configure", "write", "read"].map { try #require(value?[$0]?.stringValue) }
+                    try await onOwnThread {
+                        _ = try broker.control("set_permissions", user, expressions[0], expressions[1], expressions[2])
+                    }
+                }
+                try await set(user, said)
+                let worker = try await stage.startReadyWorker()
+                let answer = try await stage.command("send", "--json", "--timeout", "20s", "as a worker")
+                #expect(answer.exitCode == 0, "\(answer.all)")
+                #expect(answer.output.contains("\"chat.completion\""))
+
+                // Nothing but the right to send.
+                try stage.files.replace(["username = \"\(user)\"": "username = \"\(sender)\""])
+                try await set(sender, said["backend"])
+                let text = try await stage.command("topology", "--permissions")
+                #expect(text.output.contains("# rabbitmqctl set_permissions -p '/' 'backend' '^$' '^"))
+                let small = try await stage.command("send", "--json", "--timeout", "20s", "as a backend")
+                #expect(small.output.contains("\"chat.completion\""), "\(small.all)")
+
+                // Nothing at all, and no way for the answer: told with what would help.
+                try await onOwnThread { _ = try broker.control("set_permissions", sender, "^$", "^$", "^$") }
+                let refused = try await stage.command("send", "nothing")
+                #expect(refused.exitCode == 69)
+                #expect(refused.errors.contains("may not publish to the exchange \(stage.deployment.names.intake)"))
+                #expect(
+                    refused.errors.contains("rabbitmqctl set_permissions -p '/' 'backend' '^$'"), "\(refused.errors)")
+                try stage.files.replace(["[replies]": "[replies]\ndirect_reply_to = false"])
+                let unread = try await stage.command("send", "nothing")
+                #expect(unread.exitCode == 69)
+                #expect(unread.errors.contains("may not declare the reply queue"), "\(unread.errors)")
+                #expect(
+                    unread.errors.contains("'^\(stage.deployment.prefix.replacing(".", with: #"\."#))\\.reply\\..*$'"))
+                let cancel = try await stage.command("cancel", "job", "--customer", "acme")
+                #expect(cancel.exitCode == 69 && cancel.errors.contains("topology --permissions"), "\(cancel.errors)")
+                #expect(try await worker.terminate() == 0)
+                try await onOwnThread { for name in [user, sender] { try broker.control("delete_user", name) } }
+            }
+        }
+
         @Test func topologyTellsWhatDiffersAndChangesNothing() async throws {
             try await ProcessStage.run { stage in
                 let names = stage.deployment.names

@@ -3,6 +3,19 @@ public struct BrokerPermissions: Sendable, Equatable {
     public var configure: String
     public var write: String
     public var read: String
+
+    /// As `rabbitmqctl` takes them.
+    public func command(user: String, virtualHost: String) -> String {
+        "rabbitmqctl set_permissions -p '\(virtualHost)' '\(user)' '\(configure)' '\(write)' '\(read)'"
+    }
+
+    /// The least for who only sends jobs.
+    public static func backend(_ names: QueueNames) -> BrokerPermissions {
+        BrokerPermissions(configure: "^$", write: "^\(TopologyPlan.escaped(names.intake))$", read: "^$")
+    }
+
+    /// Names of reply queues as the configuration has them by default.
+    public static func replies(_ names: QueueNames) -> String { "^\(TopologyPlan.escaped(names.prefix))\\.reply\\..*$" }
 }
 
 extension TopologyPlan {

@@ -1,7 +1,9 @@
 import AsyncHTTPClient
 package import ChatModel
+import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// Asks a running worker's admin server, over TCP or a unix socket.
 package struct AdminClient: Sendable {
@@ -51,9 +53,17 @@ package struct AdminClient: Sendable {
             result = .failure(Unavailable("\(listen) does not answer as a worker does: \(error)"))
         } catch {
             result = .failure(
-                Unavailable("no worker answers at \(listen): \(error); is it running, and is that its admin.listen?"))
+                Unavailable(
+                    "no worker answers at \(listen): \(Self.reason(error)); is it running, and is that its admin.listen?"
+                ))
         }
         try? await client.shutdown()
         return try result.get()
+    }
+
+    /// In the system's own words where it is the system that refuses.
+    private static func reason(_ error: any Error) -> String {
+        let first = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
+        return (first as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(first)"
     }
 }

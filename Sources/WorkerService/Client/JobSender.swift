@@ -52,28 +52,48 @@ public final class JobSender {
     public enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
         case notRouted(exchange: String)
         case refused
+        /// The login may not do what this takes; `needed` is a command that gives a login the rights.
+        case forbidden(user: String, what: String, needed: String)
 
         public var description: String {
             switch self {
             case .notRouted(let exchange):
                 "nothing takes jobs from the exchange \(exchange): start a worker once, or run `chat-worker topology --declare`"
             case .refused: "the broker refused the job: its queue is full"
+            case .forbidden(let user, let what, let needed):
+                "the broker's user '\(user)' may not \(what). A login that may send jobs, and no more, has these rights (set "
+                    + "them for a login of its own: they replace what a login has):\n  \(needed)"
             }
         }
     }
 
     private let session: AMQPSession
     private let names: QueueNames
-    /// The queue that this sender reads, gone with its connection.
+    private let rights: Rights
+    /// What this sender reads, gone with its connection.
     public let replyQueue: String
 
-    /// Connects, and declares an exclusive reply queue that the customer's `replies.allow` must permit.
-    public init(configuration: AMQPConfiguration, names: QueueNames, replyQueue: String) throws(AMQPError) {
+    /// RabbitMQ's pseudo-queue: replies come straight to this connection, and no rights are needed to read them.
+    private static let directReplies = "amq.rabbitmq.reply-to"
+
+    /// Connects, and declares an exclusive reply queue that the customer's `replies.allow` must permit. A login that may not
+    /// do that gets its answer by RabbitMQ's direct reply-to, where the worker allows that.
+    public init(
+        configuration: AMQPConfiguration, names: QueueNames, replyQueue: String, allowsDirectReplies: Bool = false
+    ) throws {
         session = try AMQPSession(configuration: configuration, role: "send")
         self.names = names
-        self.replyQueue = replyQueue
-        try session.declareQueue(replyQueue, exclusive: true, autoDelete: true)
-        try session.consume(replyQueue, noAck: true)
+        rights = Rights(configuration, names)
+        do throws(AMQPError) {
+            try session.declareQueue(replyQueue, exclusive: true, autoDelete: true)
+            try session.consume(replyQueue, noAck: true)
+            self.replyQueue = replyQueue
+        } catch {
+            guard error.replyCode == 403 else { throw error }
+            guard allowsDirectReplies else { throw rights.missing(toRead: replyQueue) }
+            try session.consume(Self.directReplies, noAck: true)
+            self.replyQueue = Self.directReplies
+        }
     }
 
     /// Publishes with a confirm.
@@ -87,6 +107,7 @@ public final class JobSender {
                     replyTo: replyQueue, messageID: question.job),
                 body: question.body, mandatory: true)
         } catch {
+            if error.code == .channelClosed, error.replyCode == 403 { throw rights.missingToSend }
             // No worker has been here yet: not even the exchange exists.
             throw error.code == .channelClosed && error.replyCode == 404
                 ? Failure.notRouted(exchange: names.intake) : error
@@ -102,4 +123,35 @@ public final class JobSender {
     public func receive(timeout: Duration) throws(AMQPError) -> Delivery? { try session.receive(timeout: timeout) }
 
     public func close() { session.close() }
+}
+
+extension JobSender {
+    /// The rights that sending takes, for whom the broker refuses.
+    private struct Rights {
+        let user: String
+        let virtualHost: String
+        let names: QueueNames
+
+        init(_ configuration: AMQPConfiguration, _ names: QueueNames) {
+            (user, virtualHost) = (configuration.username, configuration.virtualHost)
+            self.names = names
+        }
+
+        var missingToSend: Failure {
+            .forbidden(
+                user: user, what: "publish to the exchange \(names.intake)",
+                needed: BrokerPermissions.backend(names).command(user: "backend", virtualHost: virtualHost))
+        }
+
+        func missing(toRead queue: String) -> Failure {
+            var needed = BrokerPermissions.backend(names)
+            needed.configure = BrokerPermissions.replies(names)
+            needed.read = BrokerPermissions.replies(names)
+            return .forbidden(
+                user: user,
+                what:
+                    "declare the reply queue \(queue), and replies.direct_reply_to = false lets the answer come no other way",
+                needed: needed.command(user: "backend", virtualHost: virtualHost))
+        }
+    }
 }
