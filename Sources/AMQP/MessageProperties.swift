@@ -70,7 +70,7 @@ public struct FieldTable: Sendable, Equatable, ExpressibleByDictionaryLiteral, S
     /// Takes what a peer sent: linear also where it sent thousands of keys. Where a key stands there twice, the first counts:
     /// it is the broker's own where it adds a header that a publisher has written already (RabbitMQ 4), and the one that the
     /// broker itself heeds.
-    init(uniquing pairs: some Sequence<(key: String, value: FieldValue)>) {
+    public init(uniquing pairs: some Sequence<(key: String, value: FieldValue)>) {
         entries = []
         var known: Set<String> = []
         for pair in pairs {

@@ -25,7 +25,9 @@ enum JobCheck {
         JobEnvelope(messageID: "j", customer: "acme", profile: "quick"),
         JobEnvelope(messageID: "j", replyTo: "chat.reply.acme.web", customer: "acme", profile: "cold"),
         JobEnvelope(
-            messageID: "j", correlationID: "c", replyTo: "amq.rabbitmq.reply-to.g1", contentEncoding: "identity",
+            messageID: "j", correlationID: "c",
+            replyTo: "amq.rabbitmq.reply-to.g1h2AA9yZXBseUAxMjE4OTkyMDEAAAliAAAQxGUp3Wg=.V/BE0fSg1i3Cp0bpYeJqWw==",
+            contentEncoding: "identity",
             customer: "acme", webhook: "hook", deadline: "2030-01-31T12:00:00Z",
             trace: TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
         JobEnvelope(messageID: "j/", customer: "a.b"),

@@ -197,7 +197,7 @@ import Testing
             delivery, workerUser: "worker", controlOffset: 41, now: Timestamp(milliseconds: 0))
         let headers: FieldTable = [
             "x-republished": .int(4), "x-verified-customer": .string("acme"), "x-control-offset": .int(41),
-            "x-profile": .string("general"), "mine": .string("kept"),
+            "x-profile": .string("general"), "x-sender-headers": .table(["mine": .string("kept")]),
         ]
         #expect(properties.headers == headers)
         #expect(properties.userID == "worker" && properties.isPersistent && properties.expiration == nil)
@@ -250,14 +250,14 @@ import Testing
         let job = Self.letter(delivery).replayed(
             delivery, workerUser: "worker", controlOffset: 1, now: Timestamp(milliseconds: 0))
         #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: "q", properties: job) }
-        #expect(job.headers["mine"] == nil && job.headers.integer("x-control-offset") == 1)
+        #expect(job.headers["x-sender-headers"] == nil && job.headers.integer("x-control-offset") == 1)
         #expect(job.headers.string("x-profile") == "p" && job.headers.integer("x-republished") == 1)
 
         let task = Self.webhook(more: ["mine": filler])
         let webhook = Self.letter(task).replayed(
             task, workerUser: "worker", controlOffset: nil, now: Timestamp(milliseconds: 1_000))
         #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: "q", properties: webhook) }
-        #expect(webhook.headers["mine"] == nil && webhook.headers.integer("x-webhook-created") == 1_000)
+        #expect(webhook.headers["x-sender-headers"] == nil && webhook.headers.integer("x-webhook-created") == 1_000)
         for name in ["x-webhook-id", "x-webhook-url", "x-customer", "x-job", "x-attempt", "x-webhook-type"] {
             #expect(webhook.headers[name] == task.properties.headers[name], "\(name)")
         }

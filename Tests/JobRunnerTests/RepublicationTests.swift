@@ -5,12 +5,16 @@ import Testing
 @testable import JobRunner
 
 @Suite struct RepublicationTests {
-    static func delivery(_ headers: FieldTable, userID: String? = nil, redelivered: Bool = false) -> Delivery {
+    static func delivery(
+        _ headers: FieldTable, userID: String? = nil, redelivered: Bool = false, queue: String = "chat.jobs",
+        priority: UInt8? = nil
+    ) -> Delivery {
         Delivery(
-            tag: DeliveryTag(generation: 1, value: 1), queue: "chat.jobs", redelivered: redelivered, exchange: "",
-            routingKey: "chat.jobs",
+            tag: DeliveryTag(generation: 1, value: 1), queue: queue, redelivered: redelivered, exchange: "",
+            routingKey: queue,
             properties: MessageProperties(
-                headers: headers, correlationID: "c", replyTo: "r", expiration: "1000", messageID: "j", userID: userID),
+                headers: headers, priority: priority, correlationID: "c", replyTo: "r", expiration: "1000",
+                messageID: "j", userID: userID),
             body: [1, 2, 3])
     }
 
@@ -27,10 +31,78 @@ import Testing
         #expect(properties.isPersistent)
         #expect(properties.correlationID == "c" && properties.replyTo == "r" && properties.messageID == "j")
         let headers: FieldTable = [
-            "x-customer": .string("acme"), "mine": .string("kept"), "x-republished": .int(4),
+            "x-customer": .string("acme"), "x-sender-headers": .table(["mine": .string("kept")]),
+            "x-republished": .int(4),
             "x-verified-customer": .string("acme"),
         ]
         #expect(properties.headers == headers)
+    }
+
+    private static let victims = FieldValue.array([
+        .string("chat.reply.victim"), .string("chat.control"), .string("chat.webhooks"),
+    ])
+
+    /// Headers that would route, or would be believed, under a worker's login.
+    static let forged: [FieldTable] = [
+        ["CC": victims], ["BCC": victims], ["CC": .string("chat.reply.victim")], ["BCC": .string("chat.control")],
+        ["CC": victims, "x-customer": .string("acme"), "mine": .int(1)],
+        ["mine": .int(1), "x-customer": .string("acme"), "BCC": victims, "CC": victims],
+        ["x-customer": .string("acme"), "x-profile": .string("p"), "CC": .table(["a": victims])],
+        ["x-attempt": .int(9), "x-job": .string("j"), "x-time": .int(1), "x-cost": .int(1)],
+        ["x-webhook-id": .string("msg_1"), "x-webhook-url": .string("https://a.example/"), "x-delay": .int(5)],
+        ["x-sender-headers": .table(["CC": victims])], ["x-sender-headers": .string("x"), "CC": victims],
+        ["x-death": victims, "x-reason": .string("endpoint_gone: no"), "x-origin-queue": .string("chat.webhooks")],
+    ]
+
+    /// All that a message may carry at the top under a worker's login.
+    private static let known = DeadLetter.knownHeaders.union(["x-sender-headers", "x-webhook-history"])
+
+    /// Every way on that a message takes: parked, handed back, set apart, dead-lettered, replayed, shortened; one after the
+    /// other, and whoever sent it.
+    @Test(arguments: forged, ["backend", "worker", nil])
+    func noHeaderOfASenderRoutesOrIsBelieved(headers: FieldTable, user: String?) throws {
+        let notes: FieldTable = ["x-reason": .string("why"), "x-stage": .string("validating")]
+        for queue in ["chat.jobs", "chat.jobs.suspect", "chat.webhooks", "chat.webhooks.ordered"] {
+            let delivery = Self.delivery(headers, userID: user, queue: queue, priority: 9)
+            let isWebhook = queue.hasPrefix("chat.webhooks")
+            let kept = isWebhook ? Republication.webhookHeaders : Republication.jobHeaders
+            var lives = [
+                Republication.properties(
+                    of: delivery, customer: nil, workerUser: "worker", keeping: kept, adding: notes)
+            ]
+            var letterHeaders = lives[0].headers
+            letterHeaders["x-origin-queue"] = .string(queue)
+            let next = Self.delivery(letterHeaders, userID: "worker", queue: queue, priority: 9)
+            lives.append(Republication.properties(of: next, customer: "acme", workerUser: "worker", keeping: kept))
+            let letter = DeadLetter(next, names: QueueNames(), workerUser: "worker")
+            lives.append(
+                letter.replayed(next, workerUser: "worker", controlOffset: 4, now: Timestamp(milliseconds: 5)))
+            var short = lives[0]
+            Republication.shorten(&short, keeping: notes)
+            lives.append(short)
+            for life in lives {
+                for (key, _) in life.headers {
+                    let place = Comment(rawValue: "\(key) of \(headers), \(queue)")
+                    #expect(Self.known.contains(key) || isWebhook && kept.contains(key), place)
+                    #expect(key != "CC" && key != "BCC" && (isWebhook || !key.hasPrefix("x-webhook-id")), place)
+                    #expect(!["x-attempt", "x-job", "x-time"].contains(key) || isWebhook, place)
+                }
+                #expect(life.priority == nil, "nobody moves up by being moved")
+                #expect(throws: Never.self) { try PublishTemplate(exchange: "", routingKey: queue, properties: life) }
+            }
+        }
+    }
+
+    @Test func aSendersHeadersTravelInATableOfTheirOwn() {
+        let first = Republication.properties(
+            of: Self.delivery(["CC": Self.victims, "mine": .int(1), "x-sender-headers": .string("forged")]),
+            customer: nil,
+            workerUser: "worker")
+        let senders: FieldTable = ["CC": Self.victims, "mine": .int(1), "x-sender-headers": .string("forged")]
+        #expect(first.headers["x-sender-headers"] == .table(senders))
+        let second = Republication.properties(
+            of: Self.delivery(first.headers, userID: "worker"), customer: nil, workerUser: "worker")
+        #expect(second.headers["x-sender-headers"] == .table(senders), "no deeper with each move")
     }
 
     @Test func theCountGrowsAndABackendCannotForgeIt() {

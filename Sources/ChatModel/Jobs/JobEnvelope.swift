@@ -16,6 +16,8 @@ public struct JobEnvelope: Sendable {
     public var trace: TraceContext?
     /// A header of these names that is not a string; named in the refusal.
     public var mistypedHeader: String?
+    /// The property of that name.
+    public var priority: UInt8?
     /// The customer whom a worker verified before it republished this message (`x-verified-customer`, trusted only
     /// under a worker's own `user_id`).
     public var verifiedCustomer: String?
@@ -24,7 +26,7 @@ public struct JobEnvelope: Sendable {
         messageID: String? = nil, correlationID: String? = nil, replyTo: String? = nil, contentEncoding: String? = nil,
         userID: String? = nil, customer: String? = nil, profile: String? = nil, webhook: String? = nil,
         deadline: String? = nil, trace: TraceContext? = nil, mistypedHeader: String? = nil,
-        verifiedCustomer: String? = nil
+        verifiedCustomer: String? = nil, priority: UInt8? = nil
     ) {
         self.messageID = messageID
         self.correlationID = correlationID
@@ -38,6 +40,7 @@ public struct JobEnvelope: Sendable {
         self.trace = trace
         self.mistypedHeader = mistypedHeader
         self.verifiedCustomer = verifiedCustomer
+        self.priority = priority
     }
 }
 

@@ -2,6 +2,9 @@
 public struct JobParser: Sendable {
     /// Deepest nesting of a job's body.
     public static let maximumDepth = 128
+    /// RabbitMQ 4's quorum queues serve what is above it first. JMS counts it as the normal one, and libraries set it, or 0, by
+    /// themselves.
+    static let mostPriority: UInt8 = 4
 
     public var rules: JobRules
 
@@ -62,6 +65,13 @@ public struct JobParser: Sendable {
         }
         if let encoding = envelope.contentEncoding, !encoding.isEmpty, encoding != "identity" {
             throw InvalidJob(field: "content_encoding", reason: "a content encoding is not supported: send plain JSON")
+        }
+        if let priority = envelope.priority, priority > Self.mostPriority {
+            throw InvalidJob(
+                field: "priority",
+                reason:
+                    "RabbitMQ 4 would serve a priority over \(Self.mostPriority) before everybody else's jobs: leave it "
+                    + "out, and publish what is urgent with the routing key jobs.high")
         }
         let document = try result.get()
         if let refusal = document.refusal { throw refusal }
@@ -128,6 +138,9 @@ public struct JobParser: Sendable {
         try PlainText.check(name, "reply_to")
         guard name.utf8.count <= 255, !name.isEmpty else {
             throw InvalidJob(field: "reply_to", reason: "a queue name has 1 to 255 bytes")
+        }
+        guard !ReplyRules.claimsDirectReply(name) || DirectReplyName.isValid(name) else {
+            throw InvalidJob(field: "reply_to", reason: "this is no direct reply-to name that RabbitMQ has made")
         }
         guard rules.replies.allows(name, for: customer) else {
             throw InvalidJob(

@@ -62,10 +62,15 @@ public struct ReplyRules: Sendable, Equatable {
     }
 
     public func allows(_ queue: String, for customer: String) -> Bool {
-        if queue.utf8.starts(with: Self.directReplyToPrefix.utf8) { return allowsDirectReplyTo }
+        if Self.claimsDirectReply(queue) { return allowsDirectReplyTo && DirectReplyName.isValid(queue) }
         return allow.contains { pattern in
             Self.matches(Array(queue.utf8)[...], pattern: Array(Self.filled(pattern, customer).utf8)[...])
         }
+    }
+
+    /// Also the bare name, which means something to who consumes it only.
+    static func claimsDirectReply(_ queue: String) -> Bool {
+        queue.utf8.starts(with: directReplyToPrefix.utf8.dropLast())
     }
 
     private static func filled(_ template: String, _ customer: String) -> String {

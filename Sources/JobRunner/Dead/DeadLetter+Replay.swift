@@ -52,7 +52,8 @@ extension DeadLetter {
         _ delivery: Delivery, workerUser: String, controlOffset: Int64?, now: Timestamp
     ) -> MessageProperties {
         var properties = Republication.properties(
-            of: delivery, customer: kind == .job ? verifiedCustomer : nil, workerUser: workerUser)
+            of: delivery, customer: kind == .job ? verifiedCustomer : nil, workerUser: workerUser,
+            keeping: kind == .job ? Republication.jobHeaders : Republication.webhookHeaders)
         // Also where another login, an earlier one perhaps, counted: only workers write to this queue.
         properties.headers[Republication.Header.count] = .int(Int64(republished) + 1)
         var needed: FieldTable = [:]
@@ -72,11 +73,10 @@ extension DeadLetter {
         return properties
     }
 
-    private static let webhookHeaders: Set<String> = [
-        WebhookTask.HeaderName.id, WebhookTask.HeaderName.url, WebhookTask.HeaderName.endpoint,
-        WebhookTask.HeaderName.customer, WebhookTask.HeaderName.job, WebhookTask.HeaderName.attempt,
-        WebhookTask.HeaderName.eventType, WebhookTask.HeaderName.traceparent, WebhookTask.HeaderName.tracestate,
-    ]
+    /// What a task needs whose schedule starts anew.
+    private static let webhookHeaders = Republication.webhookHeaders.subtracting([
+        WebhookTask.HeaderName.tries, WebhookTask.HeaderName.createdAt, WebhookTask.HeaderName.history,
+    ])
 
     /// Headers with a meaning in the contracts, which may be shown; any other is its sender's own text.
     package static let knownHeaders: Set<String> = Republication.contractHeaders.union(webhookHeaders)

@@ -22,6 +22,7 @@ extension JobEnvelope {
                 traceparent: properties.headers.string("traceparent"),
                 tracestate: properties.headers.string("tracestate")))
         mistypedHeader = mistyped
+        priority = properties.priority
         if properties.userID == workerUser {
             verifiedCustomer = properties.headers.string(Republication.Header.verifiedCustomer)
         }

@@ -17,14 +17,16 @@ enum Messages {
     }
 
     /// A delivery's message to another of the worker's queues, body untouched; published only while the delivery is surely
-    /// this worker's. What of a backend's own headers and
-    /// properties leaves no room for the worker's, or is too long once it is UTF-8, is left behind.
+    /// this worker's. What of a backend's own headers and properties leaves no room for the worker's, or is too long once it
+    /// is UTF-8, is left behind.
     static func republished(
         _ delivery: Delivery, to queue: String, customer: String?, host: JobHost, adding notes: FieldTable,
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
+        let isWebhook = [host.names.webhooks, host.names.orderedWebhooks].contains(delivery.queue)
         var properties = Republication.properties(
-            of: delivery, customer: customer, workerUser: host.user, adding: notes)
+            of: delivery, customer: customer, workerUser: host.user,
+            keeping: isWebhook ? Republication.webhookHeaders : Republication.jobHeaders, adding: notes)
         do throws(AMQPError) {
             return try toQueue(
                 queue, properties, body: delivery.body, generation: delivery.tag.generation, settled: settled)

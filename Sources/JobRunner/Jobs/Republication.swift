@@ -1,5 +1,6 @@
 internal import AMQP
 internal import ChatModel
+internal import Webhooks
 
 /// How a job's message is published again: handed back, parked, set apart or dead-lettered. The body stays untouched.
 enum Republication {
@@ -28,6 +29,9 @@ enum Republication {
         static let waitLeft = "x-wait-left"
         /// Where `PREFIX.control` ended when a dead letter was replayed: only what stands behind it concerns the job.
         static let controlOffset = "x-control-offset"
+        /// A table of the headers that are the sender's own. Under the worker's login none of them may stand where the broker
+        /// or a reader would heed it: `CC` and `BCC` route, plugins know others, and the journal believes `x-attempt`.
+        static let senders = "x-sender-headers"
 
         /// What only workers write. From anybody else it is dropped, and it is written anew at every republication.
         static let workers: Set<String> = [
@@ -38,24 +42,42 @@ enum Republication {
     }
 
     /// Properties for the next life of a message: what the broker counted on it stays behind (RabbitMQ would drop a
-    /// later dead-letter cycle, or expire it again), and the publisher is this worker.
+    /// later dead-letter cycle, or expire it again), and the publisher is this worker. Of its headers only those of `kept`
+    /// stay in their place; all others, which the contracts do not know, go into one table.
     static func properties(
-        of delivery: Delivery, customer: String?, workerUser: String, adding: FieldTable = [:]
+        of delivery: Delivery, customer: String?, workerUser: String, keeping kept: Set<String> = jobHeaders,
+        adding: FieldTable = [:]
     ) -> MessageProperties {
         var properties = delivery.properties
         properties.userID = workerUser
         properties.expiration = nil
+        // Quorum queues of RabbitMQ 4 heed it: nobody moves up by being moved.
+        properties.priority = nil
         properties.isPersistent = true
-        var headers = FieldTable()
-        // What is trusted under the worker's login is never taken over: it is said anew by whoever republishes.
-        for (key, value) in delivery.properties.headers where !isBrokers(key) && !Header.workers.contains(key) {
-            headers[key] = value
-        }
+        properties.headers = headers(of: delivery, workerUser: workerUser, keeping: kept)
+        var headers = properties.headers
         headers[Header.count] = .int(nextCount(of: delivery, workerUser: workerUser))
         if let customer { headers[Header.verifiedCustomer] = .string(customer) }
         for (key, value) in adding { headers[key] = value }
         properties.headers = headers
         return properties
+    }
+
+    private static func headers(of delivery: Delivery, workerUser: String, keeping kept: Set<String>) -> FieldTable {
+        var (own, senders): ([(key: String, value: FieldValue)], [(key: String, value: FieldValue)]) = ([], [])
+        let isWorkers = delivery.properties.userID == workerUser
+        for entry in delivery.properties.headers {
+            if isWorkers, entry.key == Header.senders, case .table(let table) = entry.value {
+                senders += table.entries
+            } else if kept.contains(entry.key) {
+                own.append(entry)
+            } else if !isBrokers(entry.key), !Header.workers.contains(entry.key) {
+                // What is trusted under the worker's login is not even kept: it is said anew by whoever republishes.
+                senders.append(entry)
+            }
+        }
+        if !senders.isEmpty { own.append((Header.senders, .table(FieldTable(uniquing: senders)))) }
+        return FieldTable(uniquing: own)
     }
 
     /// Times that a worker has republished this message. A backend cannot raise it: it counts under a worker's login.
@@ -96,10 +118,20 @@ enum Republication {
         properties.appID = short(properties.appID)
     }
 
+    /// Headers of a backend's own that mean something in a job.
+    static let jobHeaders: Set<String> = [
+        "x-customer", "x-profile", "x-webhook-url", "x-deadline", "traceparent", "tracestate",
+    ]
+
     /// Headers that a job needs in its next life.
-    static let contractHeaders: Set<String> = [
-        "x-customer", "x-profile", "x-webhook-url", "x-deadline", "traceparent", "tracestate", Header.count,
-        Header.verifiedCustomer,
+    static let contractHeaders: Set<String> = jobHeaders.union([Header.count, Header.verifiedCustomer])
+
+    /// Headers that are a webhook task's own. What its tries have come to is said anew where it is moved.
+    static let webhookHeaders: Set<String> = [
+        WebhookTask.HeaderName.id, WebhookTask.HeaderName.url, WebhookTask.HeaderName.endpoint,
+        WebhookTask.HeaderName.customer, WebhookTask.HeaderName.job, WebhookTask.HeaderName.attempt,
+        WebhookTask.HeaderName.eventType, WebhookTask.HeaderName.tries, WebhookTask.HeaderName.createdAt,
+        WebhookTask.HeaderName.history, WebhookTask.HeaderName.traceparent, WebhookTask.HeaderName.tracestate,
     ]
 
     static func isBrokers(_ key: String) -> Bool {
