@@ -35,6 +35,11 @@ public struct AMQPError: Error, Sendable, Equatable, CustomStringConvertible {
         self.message = message
     }
 
+    /// The broker itself has closed the channel or the connection, and says why.
+    public var isBrokersClose: Bool {
+        (code == .channelClosed || code == .connectionClosed) && replyCode != nil
+    }
+
     public var description: String {
         replyCode.map { "\(code.rawValue) (\($0)): \(message)" } ?? "\(code.rawValue): \(message)"
     }

@@ -93,6 +93,17 @@ struct ConfirmWindow {
         return mandatory[index].token
     }
 
+    /// The tokens of all that is outstanding, oldest first, also of those that do not want to be told.
+    var outstandingTokens: [UInt64] {
+        var tokens = stragglers.map(\.token)
+        var sequence = base
+        while sequence != next {
+            if places[Int(sequence & mask)] != Place.free { tokens.append(self.tokens[Int(sequence & mask)]) }
+            sequence += 1
+        }
+        return tokens
+    }
+
     /// The connection is gone: the tokens that wanted to be told, oldest first. The window starts anew.
     mutating func drain() -> [UInt64] {
         var lost = stragglers.filter(\.notify).map(\.token)

@@ -138,6 +138,27 @@ public final class PublishTemplate: @unchecked Sendable {
         (output + headerFrame + 11).storeBytes(of: UInt64(bodySize).bigEndian, as: UInt64.self)
     }
 
+    /// What it says, read back from its own bytes: for the rare message that must be told of. Headers that are overwritten in
+    /// place have their present values. `nil` where librabbitmq has no memory.
+    public var content: (exchange: String, routingKey: String, properties: MessageProperties)? {
+        withWireForm { exchange, routingKey, encoded in
+            var (pool, encoded) = (amqp_pool_t(), encoded)
+            init_amqp_pool(&pool, 4 << 10)
+            defer { empty_amqp_pool(&pool) }
+            let properties = encoded.withUnsafeMutableBytes { bytes -> MessageProperties? in
+                var decoded: UnsafeMutableRawPointer?
+                let source = amqp_bytes_t(len: bytes.count, bytes: bytes.baseAddress)
+                guard amqp_decode_properties(UInt16(AMQP_BASIC_CLASS), &pool, source, &decoded) >= 0, let decoded else {
+                    return nil
+                }
+                return MessageProperties(decoded.load(as: amqp_basic_properties_t.self))
+            }
+            return properties.map {
+                (String(decoding: exchange, as: UTF8.self), String(decoding: routingKey, as: UTF8.self), $0)
+            }
+        }
+    }
+
     /// What librabbitmq is given where it has to do the sending: names, and the properties as they stand on the wire.
     func withWireForm<Result>(
         _ body: (_ exchange: UnsafeRawBufferPointer, _ routingKey: UnsafeRawBufferPointer, _ properties: [UInt8]) ->

@@ -11,15 +11,16 @@ public final class PublisherConnection: Sendable {
 
     /// - Parameters:
     ///   - window: the most messages that may be published and not yet confirmed.
+    ///   - topology: declared anew when the broker says that something is missing (404): an exchange that was deleted.
     ///   - role: appended to the connection's name in RabbitMQ's UI, and the thread's name.
     ///   - asksForAlarms: `publisherBlocked` also tells of an alarm of the broker while nothing is published.
     public init(
-        configuration: AMQPConfiguration, window: Int, driver: any PublisherDriver, logger: Logger,
-        role: String = "publisher", asksForAlarms: Bool = false
+        configuration: AMQPConfiguration, topology: Topology = Topology(), window: Int, driver: any PublisherDriver,
+        logger: Logger, role: String = "publisher", asksForAlarms: Bool = false
     ) {
         makeLoop = { mailbox in
             PublisherLoop(
-                configuration: configuration, window: window, driver: driver, role: role,
+                configuration: configuration, topology: topology, window: window, driver: driver, role: role,
                 asksForAlarms: asksForAlarms, mailbox: mailbox, logger: logger)
         }
     }

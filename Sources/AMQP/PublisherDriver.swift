@@ -16,6 +16,9 @@ public protocol PublisherDriver: AnyObject, Sendable {
     func publisherReturned(_ token: UInt64, replyCode: Int, replyText: String)
     /// `connection.blocked` (a memory or disk alarm) and its end. While blocked, `publisherReady` is not called.
     func publisherBlocked(_ isBlocked: Bool, reason: String)
+    /// The broker has closed the connection, or its channel, with a reason: perhaps over one of these messages. Said before
+    /// `publisherLost`; `inFlight` are the tokens of all that were not confirmed, whatever their `notify`, oldest first.
+    func publisherClosed(error: AMQPError, inFlight: [UInt64])
     /// The connection is gone. Whatever was not confirmed may or may not have arrived: `unconfirmed` are the tokens
     /// of the outstanding `notify: true` messages, oldest first. A reconnect is under way.
     func publisherLost(error: AMQPError, unconfirmed: [UInt64])
@@ -25,4 +28,5 @@ public protocol PublisherDriver: AnyObject, Sendable {
 
 extension PublisherDriver {
     public var awaitsConfirms: Bool { true }
+    public func publisherClosed(error: AMQPError, inFlight: [UInt64]) {}
 }

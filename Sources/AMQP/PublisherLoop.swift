@@ -16,6 +16,7 @@ final class PublisherLoop: @unchecked Sendable {
     private static let lateRead: UInt64 = 20_000_000
 
     private let configuration: AMQPConfiguration
+    private let topology: Topology
     private let driver: any PublisherDriver
     private let role: String
     private let mailbox: PublisherMailbox
@@ -26,6 +27,8 @@ final class PublisherLoop: @unchecked Sendable {
     private var window: ConfirmWindow
     private var link: BrokerLink?
     private var failure: AMQPError?
+    /// Something that is published to was missing: it is declared before anything is published again.
+    private var mustDeclare = false
     private var isBlocked = false
     /// Bytes that the socket certainly takes now, and how much that is when it says that it is writable.
     private var room = 0
@@ -41,11 +44,12 @@ final class PublisherLoop: @unchecked Sendable {
     private var told: [UInt64] = []
 
     init(
-        configuration: AMQPConfiguration, window: Int, driver: any PublisherDriver, role: String,
+        configuration: AMQPConfiguration, topology: Topology, window: Int, driver: any PublisherDriver, role: String,
         asksForAlarms: Bool, mailbox: PublisherMailbox, logger: Logger
     ) {
         self.asksForAlarms = asksForAlarms
         self.configuration = configuration
+        self.topology = topology
         self.window = ConfirmWindow(size: window)
         self.driver = driver
         self.role = role
@@ -80,6 +84,7 @@ final class PublisherLoop: @unchecked Sendable {
             link = try BrokerLink.open(
                 configuration: configuration, address: configuration.addresses[index], role: role)
             try link.watched { () throws(AMQPError) in
+                if mustDeclare { _ = try link.declare(topology) }
                 try link.selectConfirms()
                 if asksForAlarms { try link.openAlarmChannel() }
             }
@@ -90,6 +95,10 @@ final class PublisherLoop: @unchecked Sendable {
             return wait
         }
         let opened = Monotonic.now()
+        if mustDeclare {
+            mustDeclare = false
+            logger.notice("amqp topology declared anew", metadata: ["amqp.role": "\(role)"])
+        }
         begin(link)
         logger.info("amqp connected", metadata: ["amqp.role": "\(role)", "amqp.address": "\(link.address.text)"])
         driver.publisherOpened(generation: generation)
@@ -108,6 +117,10 @@ final class PublisherLoop: @unchecked Sendable {
             backoff.closed(after: .nanoseconds(Int64(clamping: Monotonic.now() - opened)))
             if error.code == .channelClosed { link.close() }
             logger.warning("amqp connection lost", metadata: metadata(error))
+            mustDeclare = error.isBrokersClose && error.replyCode == 404
+            if error.isBrokersClose { driver.publisherClosed(error: error, inFlight: window.outstandingTokens) }
+            // Over a message: the broker is well, and what waits must not pay for each that it does not take.
+            if error.code == .channelClosed || error.replyCode == 541 { backoff.answered() }
             lose(error)
             return backoff.wait(random: .random(in: 0..<1))
         }

@@ -27,6 +27,9 @@ struct ReconnectBackoff: Sendable {
         return bound * min(max(random, 0), 1)
     }
 
+    /// The broker closed the connection over a message: it is there, and need not be spared.
+    mutating func answered() { failures = 0 }
+
     /// A connection ended that had been open for `lifetime`. Only one that lasted longer than the longest wait starts
     /// the waits anew: a broker that accepts and then closes every connection must not be hammered.
     mutating func closed(after lifetime: Duration) {

@@ -10,6 +10,8 @@ final class ConnectionWatch: ShardObserver, Sendable {
         /// So was the journal.
         var isJournalSynced = false
         var openPublishers = 0
+        /// Why the publish connection that is not open is not; in the broker's words.
+        var publisherTrouble: String?
         var blocked = 0
         /// Why, in the broker's words.
         var blockReason = ""
@@ -39,7 +41,8 @@ final class ConnectionWatch: ShardObserver, Sendable {
             if state.isConsuming, !state.isControlSynced { reasons.append("the control stream is being read") }
             if state.isConsuming, !state.isJournalSynced { reasons.append("the journal is being read") }
             if state.openPublishers < publishers {
-                reasons.append("\(state.openPublishers) of \(publishers) publish connections are open")
+                let trouble = state.publisherTrouble.map { " (\($0))" } ?? ""
+                reasons.append("\(state.openPublishers) of \(publishers) publish connections are open\(trouble)")
             }
             if state.blocked > 0 {
                 reasons.append("the broker's alarm holds publishing back: \(state.blockReason)")
@@ -73,14 +76,22 @@ final class ConnectionWatch: ShardObserver, Sendable {
         }
     }
 
-    func shardOpened() { update { $0.openPublishers += 1 } }
+    func shardOpened() {
+        update { state in
+            state.openPublishers += 1
+            if state.openPublishers >= publishers { state.publisherTrouble = nil }
+        }
+    }
 
     func shardLost(_ error: AMQPError) {
         update { state in
             state.lost += 1
             state.openPublishers = max(0, state.openPublishers - 1)
+            state.publisherTrouble = "\(error)"
         }
     }
+
+    func shardFailed(_ error: AMQPError) { update { $0.publisherTrouble = "\(error)" } }
 
     func shardBlocked(_ isBlocked: Bool, reason: String) {
         update { state in

@@ -49,11 +49,13 @@ public final class JobRunner: Sendable {
         let timers = group.any()
         let connections = ConnectionWatch(publishers: configuration.publishers)
         let (lease, relay, metrics) = (DeliveryLease(), ConsumerRelay(), metrics)
+        let (dead, user) = (configuration.plan.names.dead, configuration.broker.username)
         let shards = (0..<max(1, configuration.publishers)).map { index in
             PublisherShard(
-                configuration: configuration.broker, window: configuration.confirmWindow, observer: connections,
-                lease: lease, metrics: metrics, role: "publisher-\(index)", asksForAlarms: index == 0,
-                logger: loggers.broker)
+                configuration: configuration.broker, topology: configuration.plan.topology,
+                window: configuration.confirmWindow, observer: connections, lease: lease, metrics: metrics,
+                bury: { Messages.dead($0, $1, queue: dead, user: user, now: WallClock.now()) },
+                role: "publisher-\(index)", asksForAlarms: index == 0, logger: loggers.broker)
         }
         var gateways: [String: GatewayClient] = [:]
         for gateway in configuration.gateways {

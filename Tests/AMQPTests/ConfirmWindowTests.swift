@@ -85,6 +85,22 @@ import Testing
         #expect(window.capacity == 4)
     }
 
+    @Test func allThatIsOutstandingIsNamedOldestFirst() {
+        var window = ConfirmWindow(size: 4)
+        for token: UInt64 in 1...4 { window.published(token: token, notify: token.isMultiple(of: 2)) }
+        var told: [UInt64] = []
+        #expect(window.acknowledged(2, multiple: false, into: &told))
+        #expect(window.outstandingTokens == [1, 3, 4])
+        // The oldest is never confirmed, and moves aside when the ring is full.
+        for token: UInt64 in 5...40 {
+            #expect(window.acknowledged(token - 2, multiple: false, into: &told) || token < 7)
+            window.published(token: token, notify: false)
+        }
+        #expect(window.outstandingTokens.first == 1 && window.outstandingTokens.count == window.outstanding)
+        _ = window.drain()
+        #expect(window.outstandingTokens.isEmpty)
+    }
+
     @Test func drainIsOldestFirstAndStartsAnew() {
         var window = ConfirmWindow(size: 4)
         var told: [UInt64] = []

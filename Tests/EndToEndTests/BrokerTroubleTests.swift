@@ -3,6 +3,8 @@ import ChatModel
 import Foundation
 import GatewaySimulator
 import JobRunner
+import Logging
+import NIOPosix
 import TestSupport
 import Testing
 
@@ -46,6 +48,147 @@ import Testing
             #expect(deployment.gateway.counters.requests == 1, "the gateway's stream went on")
             let attempts = Set(all.compactMap { $0.properties.headers.integer("x-attempt") })
             #expect(attempts == [1, 2])
+        }
+    }
+
+    /// A direct reply-to of the right shape whose node is gone: RabbitMQ 3.10 closes the connection over each reply (541).
+    static let deadReader =
+        "amq.rabbitmq.reply-to.g1h2AA9yZXBseUAxMjE4OTkyMDEAAAliAAAQxGUp3Wg=.V/BE0fSg1i3Cp0bpYeJqWw=="
+
+    @Test func repliesThatCloseTheConnectionStopNobody() async throws {
+        try await MainJobTests.withWorker(Self.settings()) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            let innocents = (1...5).map { "innocent-\($0)" }
+            var poison = TestJob("poison")
+            poison.properties.replyTo = Self.deadReader
+            try await deployment.enqueue(innocents.prefix(3).map { TestJob($0).quiet } + [poison])
+            let hook = try await MainJobTests.firstWebhook(deployment)
+            #expect(hook.job == "poison" && hook.type == "chat.completion.completed", "the webhook tells the end")
+            #expect(runner.metrics.undeliverable.value >= 1)
+            let lost = runner.snapshot.lostConnections
+            // Whoever answers there again closes nothing.
+            var again = TestJob("again")
+            again.properties.replyTo = Self.deadReader
+            try await deployment.enqueue(innocents.suffix(2).map { TestJob($0).quiet } + [again])
+            for job in innocents {
+                let check = AnswerCheck(try await replies.terminal(of: job))
+                try check.expectComplete(deployment.gateway.answers(user: job).first, "\(job)")
+            }
+            try await deployment.webhooks { $0.contains { $0.job == "again" } }
+            #expect(runner.snapshot.lostConnections == lost)
+            #expect(runner.snapshot.reasons.isEmpty)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+            #expect(try await deployment.takeAll(deployment.names.dead).isEmpty)
+        }
+    }
+
+    @Test func aDeletedExchangeIsDeclaredAnew() async throws {
+        try await MainJobTests.withWorker(Self.settings()) { deployment, runner in
+            let (amqp, events) = (deployment.amqp, deployment.names.events)
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "vandal")
+                defer { session.close() }
+                try session.deleteExchange(events)
+            }
+            try await deployment.enqueue([TestJob("after")])
+            let check = AnswerCheck(try await replies.terminal(of: "after"))
+            try check.expectComplete(deployment.gateway.answers(user: "after").first)
+            _ = try await MainJobTests.firstWebhook(deployment)
+            await runner.stop()
+            let usage = try await onOwnThread { () -> Bool in
+                let session = try AMQPSession(configuration: amqp, role: "inspector")
+                defer { session.close() }
+                try session.inspectExchange(events)
+                try session.consume(
+                    deployment.names.journal, prefetch: 100, arguments: ["x-stream-offset": .string("first")])
+                while let delivery = try session.receive(timeout: .seconds(5)) {
+                    if delivery.properties.type == "usage" { return true }
+                }
+                return false
+            }
+            #expect(usage, "it is bound to the journal again, and nothing was lost")
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    /// The worker's login may not write to the exchange of events (403): they are kept as dead letters, and jobs end.
+    @Test func eventsThatMayNotBeWrittenAreDeadLettered() async throws {
+        var settings = Self.settings()
+        settings.gateway.tokens = 3
+        let deployment = try await Deployment(settings)
+        let (amqp, broker, names) = (deployment.amqp, deployment.broker, deployment.names)
+        let prefix = deployment.prefix.replacing(".", with: "\\.")
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "operator")
+            defer { session.close() }
+            try session.declare(deployment.configuration.plan.topology)
+            _ = try? broker.control("add_user", "limited", "limited")
+            try broker.control(
+                "set_permissions", "-p", amqp.virtualHost, "limited", ".*",
+                "^(\(prefix)\\.(?!events).*|amq\\.default|)$", ".*")
+        }
+        var configuration = deployment.configuration
+        configuration.broker.username = "limited"
+        configuration.broker.password = "limited"
+        let logger = Logger(label: "e2e") { _ in SwiftLogNoOpLogHandler() }
+        let runner = try JobRunner(
+            configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
+            loggers: WorkerLoggers { _ in logger })
+        try runner.start()
+        await runner.untilReady()
+        let replies = try await deployment.collector(customers: ["acme"])
+        defer { replies.stop() }
+        try await deployment.enqueue([TestJob("eventless")])
+        let check = AnswerCheck(try await replies.terminal(of: "eventless"))
+        try check.expectComplete(deployment.gateway.answers(user: "eventless").first)
+        _ = try await MainJobTests.firstWebhook(deployment)
+        let dead = try await deployment.takeAll(names.dead, atLeast: 2)
+        for letter in dead {
+            let reason = letter.properties.headers.string("x-reason")
+            #expect(reason?.hasPrefix("undeliverable: the broker closes the connection over it (403)") == true)
+            #expect(letter.properties.headers.string("x-origin-queue") == names.events)
+        }
+        let usage = dead.first { $0.properties.type == "usage" }
+        #expect(usage?.properties.messageID?.hasPrefix("eventless/") == true)
+        await runner.stop()
+        #expect(try await deployment.leftOver().isEmpty)
+        try await deployment.tearDown()
+    }
+
+    /// The broker takes no message as large as the answer: the job ends with an error of its own.
+    @Test func anAnswerTooLargeForTheBrokerEndsWithAnError() async throws {
+        var settings = Self.settings()
+        settings.gateway.tokens = 3_000
+        settings.gateway.tokensPerSecond = 0
+        let broker = try await onOwnThread { try TestBroker.named("trouble") }
+        func limit(_ bytes: Int) async throws {
+            try await onOwnThread {
+                _ = try broker.control("eval", "application:set_env(rabbit, max_message_size, \(bytes)).")
+            }
+        }
+        // Of channels that are opened from now on.
+        try await limit(6_000)
+        defer { _ = try? broker.control("eval", "application:set_env(rabbit, max_message_size, 134217728).") }
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            let small = TestJob("small", extra: #","x_simulate":"tokens:3""#).quiet
+            try await deployment.enqueue([TestJob("large"), small])
+            let check = AnswerCheck(try await replies.terminal(of: "large"))
+            #expect(check.terminals == 1 && check.terminal == nil)
+            #expect(check.failure?["error"]?["code"]?.stringValue == "answer_too_large_for_broker")
+            #expect(check.failure?["partial"] == .null)
+            let hook = try await MainJobTests.firstWebhook(deployment)
+            #expect(hook.job == "large" && hook.type == "chat.completion.failed")
+            let other = AnswerCheck(try await replies.terminal(of: "small"))
+            try other.expectComplete(deployment.gateway.answers(user: "small").first)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+            #expect(try await deployment.takeAll(deployment.names.dead).isEmpty)
         }
     }
 

@@ -121,6 +121,54 @@ import Testing
         #expect(try stream.finish(Self.terminal(2)))
     }
 
+    private static let fault = Undeliverable(AMQPError(.connectionClosed, "INTERNAL_ERROR", replyCode: 541))
+
+    /// The address is dead: nothing is published to it any more, and the end goes with what is not a reply.
+    @Test func aJobWhoseRepliesAreGivenUpEndsWithoutThem() throws {
+        let fixture = Fixture()
+        let stream = fixture.makeStream(highWater: 1)
+        #expect(Self.append("abc", to: stream).pause)
+        #expect(Self.take(stream) == "chunk abc")
+        let fault = try #require(Self.fault)
+        // Suspected, it is rewound, and published alone: with its reset it is found to be the one.
+        #expect(stream.rewind())
+        #expect(Self.take(stream) == "reset")
+        stream.giveUpReplies(fault)
+        #expect(stream.isUnreachable && !stream.rewind())
+        #expect(!Self.append("def", to: stream).enqueue)
+        let settled = Mutex<[DurableMessage.Settlement]>([])
+        var terminal = try Self.terminal(2)
+        terminal.reply = DurableMessage(
+            template: try PublishTemplate(exchange: "", routingKey: "dead", properties: MessageProperties()), body: [8],
+            routing: .told, isReply: true, settled: { settlement in settled.withLock { $0.append(settlement) } })
+        #expect(stream.finish(terminal))
+        #expect(Self.take(stream) == "ended after 0")
+        #expect(stream.rewind(), "a loss in the meantime does not strand its end")
+        #expect(Self.take(stream) == "ended after 0")
+        #expect(Self.close(stream) == [[7]])
+        #expect(settled.withLock { $0 } == [.undeliverable(fault)])
+        #expect(fixture.attempts.withLock { $0 } == [2], "nobody reads later ones")
+    }
+
+    /// The text is too large for the broker: the end goes alone, under the number that the chunk would have had.
+    @Test func aMutedAnswerSaysItsEndOnly() throws {
+        let fixture = Fixture()
+        let stream = fixture.makeStream()
+        _ = Self.append("abc", to: stream)
+        #expect(Self.take(stream) == "chunk abc")
+        stream.mute()
+        #expect(!stream.rewind())
+        #expect(fixture.attempts.withLock { $0 } == [2])
+        #expect(!Self.append("def", to: stream).enqueue)
+        #expect(try stream.finish(Self.terminal(2)))
+        #expect(Self.take(stream) == "ended after 0")
+        #expect(Self.close(stream) == [[7]])
+        stream.reopen(hasReply: true)
+        #expect(try stream.finish(Self.terminal(2)), "a second end, shorter than the first")
+        #expect(Self.take(stream) == "ended after 0")
+        #expect(Self.close(stream) == [[7]])
+    }
+
     @Test func whatWasNeverSentIsNotRewound() {
         let fixture = Fixture()
         let stream = fixture.makeStream()

@@ -10,11 +10,14 @@ extension DeadLetter {
         /// Under the worker's login it would pass for a job of that login.
         case unknownCustomer
         case notWhole
+        /// No queue of jobs or webhooks is its place.
+        case internalMessage
 
         package var description: String {
             switch self {
             case .foreignTask: "no worker wrote this webhook task: replayed it would be signed and sent"
             case .unknownCustomer: "nobody has verified its customer (customers.from is \"user-id\")"
+            case .internalMessage: "it is a message of the workers to themselves, which the broker did not take"
             case .notWhole: "its body is too large to be read whole"
             }
         }
@@ -22,6 +25,7 @@ extension DeadLetter {
 
     package func obstacle(customers: JobRules.CustomerSource) -> Obstacle? {
         if !isWhole { return .notWhole }
+        if isInternal { return .internalMessage }
         switch kind {
         // A worker that buries somebody else's task republishes it: the login alone does not tell.
         case .webhook: return isOwn && code != "foreign_task" ? nil : .foreignTask

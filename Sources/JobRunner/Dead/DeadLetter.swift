@@ -38,6 +38,11 @@ package struct DeadLetter: Sendable, Hashable {
     package var userID: String?
     /// That login is the worker's own.
     package var isOwn: Bool
+    /// Neither a job nor a webhook: an event, or a word between workers, that the broker took nowhere else.
+    package var isInternal: Bool
+
+    /// Of what the broker takes on no other queue.
+    static let undeliverable = "undeliverable"
 
     /// - Parameter workerUser: the login of the workers, which alone is believed.
     package init(_ delivery: Delivery, names: QueueNames, workerUser: String) {
@@ -54,6 +59,9 @@ package struct DeadLetter: Sendable, Hashable {
         reason = String((headers.string(Republication.Header.reason) ?? "").prefix(1_000))
         let code = reason.prefix { $0 != ":" }
         self.code = Self.isWord(code) ? String(code) : "unknown"
+        isInternal =
+            isOwn && self.code == Self.undeliverable && kind == .job
+            && !(origin.map { $0 == names.jobs || $0.hasPrefix("\(names.jobs).") } ?? false)
         field = headers.string(Republication.Header.reasonField)
         stage = headers.string(Republication.Header.stage).flatMap { Self.isWord($0[...]) ? $0 : nil }
         tries = headers.integer(Republication.Header.tries)

@@ -29,7 +29,8 @@ struct JobEnding {
             let template = address.template(kind, attempt: attempt, run: run)
         {
             terminal.reply = DurableMessage(
-                template: template, body: body, routing: address.tellsUnroutable ? .told : .ignored,
+                template: template, body: body, routing: address.tellsUnroutable ? .told : .ignored, isReply: true,
+                mayBeTooLarge: true,
                 settled: {
                     Failpoint.terminalConfirmed.hit()
                     receipt(true, $0)
@@ -44,7 +45,7 @@ struct JobEnding {
                 attempt: attempt, time: now, trace: job.trace, options: options)
             let message = task.flatMap { task in
                 try? Messages.webhook(
-                    task, queue: host.names.webhookQueue(options.ordering), user: host.user,
+                    task, queue: host.names.webhookQueue(options.ordering), user: host.user, mayBeTooLarge: true,
                     settled: {
                         Failpoint.webhookQueued.hit()
                         receipt(false, $0)

@@ -5,6 +5,7 @@ internal import Logging
 /// What a job publishes at its end, or to go on elsewhere. On its event loop.
 extension JobExecution {
     func complete(_ outcome: JobMachine.Outcome) {
+        let outcome = isTooLargeForBroker && !outcome.isCancellation ? .failed(.answerTooLargeForBroker) : outcome
         self.outcome = outcome
         accountForTheDead()
         if timings.ended == 0 { timings.ended = JobTimings.now() }
@@ -13,7 +14,10 @@ extension JobExecution {
         if stream.end() { shard.enqueue(stream, on: loop) }
         // Made of a copy, which shares its bytes with the log: the publisher thread need not wait for it.
         let (log, attempt, run) = stream.snapshot()
-        let terminal = ending(outcome, log, attempt: attempt, run: run)
+        var terminal = ending(outcome, log, attempt: attempt, run: run)
+        // Said already, before the webhook was found to be too large.
+        if isTooLargeForBroker, replyArrived { terminal.reply = nil }
+        endWasTooLarge = false
         pendingReceipts = terminal.companions.count + (terminal.reply == nil ? 0 : 1)
         awaitsReceipts = true
         if stream.finish(terminal) { shard.enqueue(stream, on: loop) }
@@ -29,6 +33,15 @@ extension JobExecution {
             if let event { shard.publish(event) }
         }
         let writer = writer(attempt, wasted: parked.tokensWasted, shown: last, last, log)
+        if isTooLargeForBroker {
+            // Hash, usage and cost are told; the text is what the broker does not take.
+            return JobEnding(
+                host: host, job: routed, outcome: outcome, writer: writer, event: writer, eventLog: copy log,
+                receipt: receipt
+            ).terminal(
+                AnswerLog(defaults: .init(id: "", model: route.upstreamModel, created: 0)), attempt: attempt, run: run,
+                of: delivery)
+        }
         // A later try that came to nothing must not hide the text of an earlier one, which was paid for.
         if case .failed = outcome, let (best, charge) = bestPartial?.value,
             best.outputChunks > log.outputChunks
@@ -65,8 +78,39 @@ extension JobExecution {
     private func settled(_ isReply: Bool, _ settlement: DurableMessage.Settlement) {
         guard settlement != .void else { return perform(machine.claimedElsewhere()) }
         if isReply, settlement == .unroutable { replyWasUnroutable = true }
+        note(isReply, settlement)
         pendingReceipts -= 1
         receiptsMayBeComplete()
+    }
+
+    private func note(_ isReply: Bool, _ settlement: DurableMessage.Settlement) {
+        switch settlement {
+        case .undeliverable(let fault) where fault.isTooLarge: endWasTooLarge = true
+        case .undeliverable(let fault): if isReply { undeliverable = fault }
+        case .confirmed, .unroutable, .refused, .void: if isReply { replyArrived = true }
+        }
+    }
+
+    /// The broker takes no message that holds the text so far: the job ends without it.
+    func textWasTooLarge() {
+        guard !isTooLargeForBroker else { return }
+        isTooLargeForBroker = true
+        guard machine.phase == .completing else { return perform(machine.timeExpired(.answerTooLargeForBroker)) }
+        // Its end waits for a chunk that never goes.
+        if !machine.isMoving, stream?.recall() == true { endTakenBack() }
+    }
+
+    /// All is settled, but the reply or the webhook of the end was too large: the same end follows without its text.
+    private func endsWithoutText() -> Bool {
+        guard endWasTooLarge else { return false }
+        guard !isTooLargeForBroker, !machine.isMoving else {
+            host.logger.error("a job's end is too large for the broker", metadata: [LogKey.job: "\(job.id)"])
+            return false
+        }
+        isTooLargeForBroker = true
+        stream?.reopen(hasReply: replyArrived)
+        endTakenBack()
+        return true
     }
 
     /// A usage event of an attempt before the last is confirmed.
@@ -78,6 +122,7 @@ extension JobExecution {
     private func receiptsMayBeComplete() {
         guard awaitsReceipts, pendingReceipts == 0, pendingEvents == 0 else { return }
         awaitsReceipts = false
+        guard !endsWithoutText() else { return }
         tell("its end is confirmed")
         if !machine.hasDelivery {
             // Whoever has the job now need not run it.

@@ -55,6 +55,13 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     /// Likewise the usage events of attempts that ended before.
     var pendingEvents = 0
     var replyWasUnroutable = false
+    /// Why its replies were given up.
+    var undeliverable: Undeliverable?
+    /// The answer is too large for the broker: the job ends with an error that does not hold it.
+    var isTooLargeForBroker = false
+    /// Of the end that is out: the reply has arrived; something was too large.
+    var replyArrived = false
+    var endWasTooLarge = false
     var timeLimit: LoopTimer?
     var waitLimit: LoopTimer?
     var deadlineLimit: LoopTimer?
@@ -348,7 +355,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
             // Stream and execution hold each other until `finish`.
             onResume: { loop.execute { self.gatewayStream?.resumeReading() } },
             onAttemptChanged: { attempt in loop.execute { self.attemptChanged(attempt) } },
-            onTakenBack: { loop.execute { self.endTakenBack() } })
+            onTakenBack: { loop.execute { self.endTakenBack() } },
+            onTooLarge: { loop.execute { self.textWasTooLarge() } })
         shard.register(stream)
         self.stream = stream
         return stream
@@ -360,7 +368,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     }
 
     /// The end that was on its way is void: it is told once the job is this worker's again, if it ever is.
-    private func endTakenBack() {
+    func endTakenBack() {
         guard let outcome, machine.phase == .completing else { return }
         perform(
             machine.hasDelivery ? .complete(outcome) : machine.deliveryLost(outcome: outcome, wasRecalled: true))
@@ -373,7 +381,7 @@ extension JobExecution {
         JobLogLine.Summary(
             job: routed, attempt: machine.attempt, tries: machine.tries, outcome: outcome, isMoving: machine.isMoving,
             timings: timings, bytes: stream?.count ?? 0, cost: charges.total,
-            replyWasUnroutable: replyWasUnroutable)
+            replyWasUnroutable: replyWasUnroutable, undeliverable: undeliverable)
     }
 
     /// Tokens that it cost, as far as is known; what a customer's turn is charged with.

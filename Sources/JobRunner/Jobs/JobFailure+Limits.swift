@@ -47,6 +47,12 @@ extension JobFailure {
             message: "the answer is over replies.max_answer_bytes = \(maximum)", isRetryable: false, stage: .streaming)
     }
 
+    /// RabbitMQ 4 takes messages of 16 MiB, where nobody has set `max_message_size`.
+    static let answerTooLargeForBroker = JobFailure(
+        type: "limit_exceeded", code: "answer_too_large_for_broker",
+        message: "the answer is larger than the broker takes in one message (max_message_size)", isRetryable: false,
+        stage: .completing)
+
     /// What the broker itself gave up: `expired`, or the delivery limit.
     static func givenUp(reason: String?) -> JobFailure {
         if reason == "expired" {

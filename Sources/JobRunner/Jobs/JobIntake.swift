@@ -232,7 +232,7 @@ final class JobIntake: Sendable {
                 messages.append(
                     DurableMessage(
                         template: template, body: body, routing: address.tellsUnroutable ? .told : .ignored,
-                        generation: delivery.tag.generation, settled: ending.receipt))
+                        generation: delivery.tag.generation, isReply: true, settled: ending.receipt))
             }
         }
         let dead = try? Messages.dead(

@@ -14,6 +14,7 @@ enum JobLogLine {
         /// `nil` where nothing has a price.
         var cost: Money?
         var replyWasUnroutable: Bool
+        var undeliverable: Undeliverable?
     }
 
     static func write(_ execution: JobExecution, _ logger: Logger) {
@@ -38,6 +39,9 @@ enum JobLogLine {
         if let cost = summary.cost { metadata[LogKey.cost] = "\(cost.decimal)" }
         if summary.replyWasUnroutable {
             metadata[LogKey.replyQueue] = "missing: \(summary.job.replyTo ?? "")"
+        }
+        if let fault = summary.undeliverable {
+            metadata[LogKey.replyQueue] = "given up (\(fault.replyCode)): \(summary.job.replyTo ?? "")"
         }
         switch summary.outcome {
         case .completed: logger.info("job completed", metadata: metadata)

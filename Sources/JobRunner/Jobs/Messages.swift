@@ -9,11 +9,11 @@ enum Messages {
     /// - Throws: where the properties do not fit in one frame.
     static func toQueue(
         _ queue: String, _ properties: MessageProperties, body: [UInt8], generation: UInt64? = nil,
-        settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
+        mayBeTooLarge: Bool = false, settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
         DurableMessage(
             template: try PublishTemplate(exchange: "", routingKey: queue, properties: properties), body: body,
-            routing: .required, generation: generation, settled: settled)
+            routing: .required, generation: generation, mayBeTooLarge: mayBeTooLarge, settled: settled)
     }
 
     /// A delivery's message to another of the worker's queues, body untouched; published only while the delivery is surely
@@ -51,11 +51,12 @@ enum Messages {
     }
 
     static func webhook(
-        _ task: WebhookTask, queue: String, user: String, generation: UInt64? = nil,
+        _ task: WebhookTask, queue: String, user: String, generation: UInt64? = nil, mayBeTooLarge: Bool = false,
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
         try toQueue(
-            queue, properties(of: task, user: user), body: task.body, generation: generation, settled: settled)
+            queue, properties(of: task, user: user), body: task.body, generation: generation,
+            mayBeTooLarge: mayBeTooLarge, settled: settled)
     }
 
     static func properties(of task: WebhookTask, user: String) -> MessageProperties {
@@ -69,6 +70,24 @@ enum Messages {
         return MessageProperties(
             contentType: "application/json", headers: headers, isPersistent: true,
             messageID: "\(task.id)/\(task.attempt)/\(task.tries)", type: task.eventType.rawValue, userID: user)
+    }
+
+    /// The dead letter of a message that the broker takes on no other queue, all of it as it was. When it is confirmed the
+    /// message counts as confirmed; where it is not published, as not published. `nil` where it would be the same again.
+    static func dead(
+        _ message: DurableMessage, _ fault: Undeliverable, queue: String, user: String, now: Timestamp
+    ) -> DurableMessage? {
+        guard !fault.isTooLarge, let content = message.template.content, content.routingKey != queue else { return nil }
+        var properties = content.properties
+        properties.userID = user
+        properties.isPersistent = true
+        properties.headers[Republication.Header.reason] = .string("\(DeadLetter.undeliverable): \(fault)")
+        properties.headers[Republication.Header.stage] = .string(JobFailure.Stage.completing.rawValue)
+        properties.headers[Republication.Header.deadAt] = .string(now.rfc3339)
+        properties.headers[Republication.Header.originQueue] = .string(
+            content.exchange.isEmpty ? content.routingKey : content.exchange)
+        return try? toQueue(
+            queue, properties, body: message.body, generation: message.generation, settled: message.settled)
     }
 
     /// The dead letter of a delivery: body untouched, the reason in headers.

@@ -34,6 +34,8 @@ package final class JobMetrics: Sendable {
     package let retries = Count()
     /// Chunks of output that gateways sent, of answers that have ended.
     package let chunks = Count()
+    /// Replies and other messages that were given up because the broker closes the connection over them.
+    package let undeliverable = Count()
     package let failuresByCode = NamedCounts()
     package let webhooksByOutcome = NamedCounts()
 

@@ -89,15 +89,20 @@ final class AnswerStream: Sendable {
         var isClosed = false
         /// The shard channel's sequence number of the last chunk.
         var lastChunk: UInt64 = 0
+        /// Why no reply can be published; then none is.
+        var unreachable: Undeliverable?
+        /// The broker takes no message that holds the text: nothing but an end without it is published.
+        var isMuted = false
     }
 
     /// Unique within the process; the token of its chunks.
     let identifier: UInt64
-    private let address: ReplyAddress?
+    let address: ReplyAddress?
     private let highWater: Int
     private let onResume: @Sendable () -> Void
     private let onAttemptChanged: @Sendable (AttemptNumber) -> Void
     private let onTakenBack: @Sendable () -> Void
+    private let onTooLarge: @Sendable () -> Void
     private let state: Mutex<State>
 
     /// - Parameters:
@@ -107,11 +112,12 @@ final class AnswerStream: Sendable {
     ///   - onAttemptChanged: the answer goes on under this attempt, and a terminal that was prepared is void; called on
     ///     the publisher thread.
     ///   - onTakenBack: its end, which was on its way, is void after all; called on the publisher thread.
+    ///   - onTooLarge: the broker takes no message that holds its text; called on the publisher thread.
     init(
         identifier: UInt64, address: ReplyAddress?, attempt: AttemptNumber, owesReset: Bool,
         defaults: AnswerLog.Defaults, highWater: Int, onResume: @escaping @Sendable () -> Void,
         onAttemptChanged: @escaping @Sendable (AttemptNumber) -> Void,
-        onTakenBack: @escaping @Sendable () -> Void
+        onTakenBack: @escaping @Sendable () -> Void, onTooLarge: @escaping @Sendable () -> Void = {}
     ) {
         self.identifier = identifier
         self.address = address
@@ -119,6 +125,7 @@ final class AnswerStream: Sendable {
         self.onResume = onResume
         self.onAttemptChanged = onAttemptChanged
         self.onTakenBack = onTakenBack
+        self.onTooLarge = onTooLarge
         state = Mutex(
             State(
                 log: AnswerLog(defaults: defaults), attempt: attempt, wire: Self.wire(address, attempt),
@@ -136,7 +143,7 @@ final class AnswerStream: Sendable {
         state.withLock { state in
             state.log.append(chunk, in: message)
             let (count, outputChunks) = (state.log.count, state.log.outputChunks)
-            guard state.wire != nil, !state.isClosed else {
+            guard state.wire != nil, !state.isClosed, !state.isMuted else {
                 return Appended(enqueue: false, pause: false, count: count, outputChunks: outputChunks)
             }
             let pauses = !state.isPaused && state.log.pendingCount > highWater
@@ -151,7 +158,9 @@ final class AnswerStream: Sendable {
     func end() -> Bool {
         state.withLock { state in
             state.log.end()
-            guard state.wire != nil, !state.isClosed, !state.isQueued, state.log.hasPending else { return false }
+            guard state.wire != nil, !state.isClosed, !state.isMuted, !state.isQueued, state.log.hasPending else {
+                return false
+            }
             state.isQueued = true
             return true
         }
@@ -176,7 +185,7 @@ final class AnswerStream: Sendable {
             state.owesReset = state.owesReset || state.hasPublished
             state.log = AnswerLog(defaults: defaults)
             state.attempt = max(attempt, state.attempt.next())
-            state.wire = Self.wire(address, state.attempt)
+            if state.unreachable == nil { state.wire = Self.wire(address, state.attempt) }
             return state.attempt
         }
     }
@@ -226,7 +235,7 @@ final class AnswerStream: Sendable {
             state.isQueued = false
             return .nothing
         }
-        if let address, state.wire != nil {
+        if let address, state.wire != nil, !state.isMuted {
             let hasMore = state.log.hasPending || state.terminal != nil
             if state.owesReset, hasMore, let reset = reset(&state, address, into: &output) { return reset }
             let offset = state.log.decodedTextSent
@@ -247,14 +256,63 @@ final class AnswerStream: Sendable {
     /// Gives out the messages that end the job, for good. A terminal goes only after its chunks are confirmed, so that a
     /// lost connection never leaves it behind without them, and it can be sent again under its own number.
     func close(while lease: DeliveryLease) -> Closing {
-        state.withLock { state in
+        var lost: (reply: DurableMessage, fault: Undeliverable)?
+        let closing: Closing = state.withLock { state in
             guard !state.isClosed, let terminal = state.terminal else { return .never }
             // Over for good, it is recalled soon by its event loop.
             guard lease.isValid(for: terminal.generation) else { return .later }
             state.isClosed = true
+            if let fault = state.unreachable, let reply = terminal.reply {
+                lost = (reply, fault)
+                return .now(terminal.companions, generation: terminal.generation)
+            }
             if let reply = terminal.reply { state.wire?.stamp(reply.template, offset: state.log.decodedTextSent) }
             return .now(
                 (terminal.reply.map { [$0] } ?? []) + terminal.companions, generation: terminal.generation)
+        }
+        if let lost { lost.reply.settled(.undeliverable(lost.fault)) }
+        return closing
+    }
+
+    /// The broker takes no reply of this job: none is published any more, and the job goes on without.
+    func giveUpReplies(_ fault: Undeliverable) {
+        let resumes = state.withLock { state in
+            state.unreachable = state.unreachable ?? fault
+            state.wire = nil
+            state.owesReset = false
+            state.lastChunk = 0
+            // Published alone, it stood on no list.
+            state.isQueued = false
+            defer { state.isPaused = false }
+            return state.isPaused
+        }
+        if resumes { onResume() }
+    }
+
+    /// No reply of this job is published any more.
+    var isUnreachable: Bool { state.withLock { $0.unreachable != nil } }
+
+    /// The broker takes no message as large as its text has become: it ends without it.
+    func mute() {
+        let resumes = state.withLock { state in
+            state.isMuted = true
+            state.owesReset = false
+            state.isQueued = false
+            defer { state.isPaused = false }
+            return state.isPaused
+        }
+        if resumes { onResume() }
+        onTooLarge()
+    }
+
+    /// All messages of its end are settled, and some of them were too large for the broker: an end without text follows.
+    ///
+    /// - Parameter hasReply: the reply was published; else its number is the next one's.
+    func reopen(hasReply: Bool) {
+        state.withLock { state in
+            guard state.isClosed, state.terminal != nil else { return }
+            if !hasReply, state.terminal?.reply != nil { state.wire?.takeBackLast() }
+            (state.isClosed, state.isMuted, state.terminal, state.lastChunk) = (false, true, nil, 0)
         }
     }
 
@@ -292,20 +350,26 @@ final class AnswerStream: Sendable {
     /// A chunk was lost, or may have been: all is said again under the next attempt. `true` where the stream must be
     /// put on the ready list.
     func rewind() -> Bool {
-        let changed: (attempt: AttemptNumber, enqueue: Bool)? = state.withLock { state in
-            guard !state.isClosed, state.log.hasSent || state.hasPublished, let address else { return nil }
+        let changed: (attempt: AttemptNumber?, enqueue: Bool) = state.withLock { state in
+            guard !state.isClosed else { return (nil, false) }
+            guard state.unreachable == nil, state.log.hasSent || state.hasPublished, let address else {
+                // Its end waits on, for nothing that the channel carried.
+                state.lastChunk = 0
+                let enqueues = state.terminal != nil && !state.isQueued
+                if enqueues { state.isQueued = true }
+                return (nil, enqueues)
+            }
             state.log.rewind()
             state.owesReset = true
             state.attempt = state.attempt.next()
             state.wire = Self.wire(address, state.attempt)
             state.terminal = nil
             state.lastChunk = 0
-            let enqueues = !state.isQueued && state.log.hasPending
+            let enqueues = !state.isQueued && !state.isMuted && state.log.hasPending
             if enqueues { state.isQueued = true }
             return (state.attempt, enqueues)
         }
-        guard let changed else { return false }
-        onAttemptChanged(changed.attempt)
+        if let attempt = changed.attempt { onAttemptChanged(attempt) }
         return changed.enqueue
     }
 }

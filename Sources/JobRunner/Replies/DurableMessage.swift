@@ -13,6 +13,8 @@ final class DurableMessage: Sendable {
         case refused
         /// Not published: the delivery that it was to move is lost, and the broker gives the job out again.
         case void
+        /// The broker takes it from nobody, and it is given up: a reply, or a message whose sender makes a shorter one.
+        case undeliverable(Undeliverable)
     }
 
     /// What is done about a message that no queue takes.
@@ -31,6 +33,11 @@ final class DurableMessage: Sendable {
     /// Of the delivery that it moves elsewhere: published only while that delivery is surely this worker's, so that the
     /// job does not live on twice. `nil` for a message that is to arrive in any case.
     let generation: UInt64?
+    /// A job's reply, the one kind that is given up when the broker refuses it again and again: the queue is somebody
+    /// else's, and the webhook tells the end. All else is published again until it is confirmed.
+    let isReply: Bool
+    /// Its sender is told that it is too large for the broker, and makes a shorter one.
+    let mayBeTooLarge: Bool
     /// Times that the broker has refused it. The publisher thread's.
     let refusals = Atomic<Int>(0)
     /// Called once, on the publisher thread.
@@ -38,12 +45,14 @@ final class DurableMessage: Sendable {
 
     init(
         template: PublishTemplate, body: [UInt8], routing: Routing, generation: UInt64? = nil,
-        settled: @escaping @Sendable (Settlement) -> Void
+        isReply: Bool = false, mayBeTooLarge: Bool = false, settled: @escaping @Sendable (Settlement) -> Void
     ) {
         self.template = template
         self.body = body.withoutSpareRoom
         self.routing = routing
         self.generation = generation
+        self.isReply = isReply
+        self.mayBeTooLarge = mayBeTooLarge
         self.settled = settled
     }
 }

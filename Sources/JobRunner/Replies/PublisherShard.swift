@@ -13,18 +13,20 @@ final class PublisherShard: Sendable {
     private let publishNow: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the
-    ///     broker's own queues grow.
+    ///   - topology: what the broker may say is missing.
+    ///   - window: messages that may be unconfirmed at once. Small: fewer, larger chunks under load. Large: the broker's own
+    ///     queues grow.
     ///   - asksForAlarms: whether an alarm of the broker is noticed while nothing is published. An alarm holds back every
     ///     connection: one that asks is enough.
     init(
-        configuration: AMQPConfiguration, window: Int, observer: any ShardObserver, lease: DeliveryLease,
-        metrics: JobMetrics, role: String, asksForAlarms: Bool, logger: Logger
+        configuration: AMQPConfiguration, topology: Topology = Topology(), window: Int, observer: any ShardObserver,
+        lease: DeliveryLease, metrics: JobMetrics, bury: @escaping ShardFeed.Burial = { _, _ in nil }, role: String,
+        asksForAlarms: Bool = false, logger: Logger
     ) {
         self.window = window
-        feed = ShardFeed(observer: observer, lease: lease, metrics: metrics)
+        feed = ShardFeed(observer: observer, lease: lease, metrics: metrics, bury: bury, logger: logger)
         connection = PublisherConnection(
-            configuration: configuration, window: window, driver: feed, logger: logger, role: role,
+            configuration: configuration, topology: topology, window: window, driver: feed, logger: logger, role: role,
             asksForAlarms: asksForAlarms)
         publishNow = { [connection] in connection.publish() }
     }
@@ -70,5 +72,7 @@ final class PublisherShard: Sendable {
 protocol ShardObserver: AnyObject, Sendable {
     func shardOpened()
     func shardLost(_ error: AMQPError)
+    /// It could not be opened (again).
+    func shardFailed(_ error: AMQPError)
     func shardBlocked(_ isBlocked: Bool, reason: String)
 }

@@ -1,4 +1,5 @@
 internal import AMQP
+internal import Logging
 internal import Synchronization
 
 /// What a shard's connection publishes next. The inbox is shared and locked; all else belongs to who publishes.
@@ -35,6 +36,17 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         var doubtful: [DurableMessage] = []
         /// Streams with a refused chunk, by their tokens.
         var refusedStreams: Set<UInt64> = []
+        /// Who may have made the broker close the connection; while there are any, one of them publishes and nobody else.
+        var suspects = PublishSuspects<Suspect>()
+        /// Those of them that are no streams.
+        var suspectMessages: [ObjectIdentifier: DurableMessage] = [:]
+        /// Where no reply is to be published for a while.
+        var deadRoutes = DeadRoutes()
+    }
+
+    private enum Suspect: Hashable {
+        case stream(UInt64)
+        case message(ObjectIdentifier)
     }
 
     /// Tokens with this bit are durable messages', others are streams' identifiers.
@@ -50,6 +62,11 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     private var sending = Sending()
     private let observer: any ShardObserver
     private let lease: DeliveryLease
+    private let bury: Burial
+    private let logger: Logger
+
+    /// Makes the dead letter of a message that the broker takes on no other queue; `nil` where there can be none.
+    typealias Burial = @Sendable (DurableMessage, Undeliverable) -> DurableMessage?
 
     /// As of the last turn, for metrics. Any thread may read.
     let state = State()
@@ -61,8 +78,12 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         let ready = Atomic<Int>(0)
     }
 
-    init(observer: any ShardObserver, lease: DeliveryLease, metrics: JobMetrics) {
+    init(
+        observer: any ShardObserver, lease: DeliveryLease, metrics: JobMetrics, bury: @escaping Burial, logger: Logger
+    ) {
         self.observer = observer
+        self.bury = bury
+        self.logger = logger
         self.metrics = metrics
         self.lease = lease
     }
@@ -90,6 +111,10 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     func publisherReady(_ channel: borrowing PublishChannel) {
         repeat {
             collect()
+            if !sending.suspects.isEmpty {
+                trySuspects(channel)
+                guard sending.suspects.isEmpty else { break }
+            }
             sendMessages(channel)
             sendEnded(channel)
             sendChunks(channel)
@@ -101,10 +126,16 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     /// An end waits for its chunks, or for its own confirm.
-    var awaitsConfirms: Bool { !sending.unconfirmed.isEmpty || !sending.ending.isEmpty }
+    var awaitsConfirms: Bool {
+        !sending.unconfirmed.isEmpty || !sending.ending.isEmpty || !sending.suspects.isEmpty
+    }
 
     func publisherConfirmed(_ token: UInt64) {
-        guard let (message, sentAt) = sending.unconfirmed.removeValue(forKey: token) else { return }
+        guard let (message, sentAt) = sending.unconfirmed.removeValue(forKey: token) else {
+            // Of chunks only those are told of that were published alone.
+            return sending.suspects.answered(.stream(token))
+        }
+        sending.suspects.answered(.message(ObjectIdentifier(message)))
         metrics.confirm.record(nanoseconds: JobTimings.now() &- sentAt)
         sending.ends.removeValue(forKey: ObjectIdentifier(message))?.isKept = true
         let isUnroutable = sending.unroutable.remove(token) != nil
@@ -114,10 +145,12 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
 
     func publisherRejected(_ token: UInt64) {
         if token & Self.messageBit == 0 {
+            sending.suspects.answered(.stream(token))
             // Its answer is said again, but not at once: a queue that is full refuses what comes next as well.
             sending.refusedStreams.insert(token)
             planRetry()
         } else if let message = sending.unconfirmed.removeValue(forKey: token)?.message {
+            sending.suspects.answered(.message(ObjectIdentifier(message)))
             sending.unroutable.remove(token)
             if let end = sending.ends[ObjectIdentifier(message)] { end.inFlight -= 1 }
             let refusals = message.refusals.wrappingAdd(1, ordering: .relaxed).newValue
@@ -161,9 +194,23 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
 
     func publisherBlocked(_ isBlocked: Bool, reason: String) { observer.shardBlocked(isBlocked, reason: reason) }
 
+    func publisherClosed(error: AMQPError, inFlight: [UInt64]) {
+        guard let fault = Undeliverable(error) else { return }
+        let suspects = inFlight.compactMap { token -> Suspect? in
+            guard token & Self.messageBit != 0 else { return .stream(token) }
+            return sending.unconfirmed[token].map { .message(ObjectIdentifier($0.message)) }
+        }
+        if let blamed = sending.suspects.closed(inFlight: suspects) { giveUp(blamed, fault) }
+    }
+
     func publisherLost(error: AMQPError, unconfirmed: [UInt64]) {
-        let again = unconfirmed.compactMap { sending.unconfirmed[$0]?.message }
+        sending.suspects.lost()
+        var again = unconfirmed.compactMap { sending.unconfirmed[$0]?.message }
         for end in sending.ends.values { end.inFlight = 0 }
+        for message in again where sending.suspects.contains(.message(ObjectIdentifier(message))) {
+            sending.suspectMessages[ObjectIdentifier(message)] = message
+        }
+        again.removeAll { sending.suspectMessages[ObjectIdentifier($0)] != nil }
         sending.messages.prepend(contentsOf: again)
         sending.unconfirmed = [:]
         sending.unroutable = []
@@ -174,7 +221,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     /// The connection logs it, and was not open.
-    func publisherFailed(error: AMQPError, retryingAfter delay: Duration) {}
+    func publisherFailed(error: AMQPError, retryingAfter delay: Duration) { observer.shardFailed(error) }
 
     // MARK: Publishing
 
@@ -185,6 +232,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             sending.messages.append(contentsOf: inbox.messages)
             inbox.messages.removeAll(keepingCapacity: true)
         }
+        if !sending.deadRoutes.isEmpty { sending.deadRoutes.forget(now: JobTimings.now()) }
         if !sending.doubtful.isEmpty {
             sending.messages.prepend(contentsOf: sending.doubtful)
             sending.doubtful = []
@@ -202,7 +250,8 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     private func rewind(_ stream: AnswerStream) {
         // An end that waited for the lost chunk's confirm is void.
         sending.ending.removeAll { $0.stream === stream }
-        if stream.rewind() { sending.ready.append(stream) }
+        // One under suspicion has its turn alone.
+        if stream.rewind(), !sending.suspects.contains(.stream(stream.identifier)) { sending.ready.append(stream) }
     }
 
     private var hasMore: Bool {
@@ -235,22 +284,31 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     private func sendMessages(_ channel: borrowing PublishChannel) {
-        while channel.capacity > 0, let message = sending.messages.popFirst() {
-            if let generation = message.generation, !lease.isValid(for: generation) {
-                if lease.isOver(for: generation) { settle(message, .void) } else { sending.doubtful.append(message) }
-                continue
-            }
-            guard mayGo(message) else { continue }
-            let token = sending.nextToken
-            sending.nextToken = token &+ 1 | Self.messageBit
-            sending.unconfirmed[token] = (message, JobTimings.now())
-            sending.published += 1
-            _ = message.body.withUnsafeBytes { body in
-                channel.publish(
-                    message.template, body: body, token: token, notify: true,
-                    mandatory: message.routing != .ignored)
-            }
+        while channel.capacity > 0, let message = sending.messages.popFirst() { send(message, channel) }
+    }
+
+    /// False where it does not go now, or never.
+    @discardableResult
+    private func send(_ message: DurableMessage, _ channel: borrowing PublishChannel) -> Bool {
+        if let generation = message.generation, !lease.isValid(for: generation) {
+            if lease.isOver(for: generation) { settle(message, .void) } else { sending.doubtful.append(message) }
+            return false
         }
+        guard mayGo(message) else { return false }
+        if message.isReply, !sending.deadRoutes.isEmpty, let fault = route(of: message).flatMap(knownFault(of:)) {
+            sending.ends[ObjectIdentifier(message)]?.inFlight -= 1
+            settle(message, .undeliverable(fault))
+            return false
+        }
+        let token = sending.nextToken
+        sending.nextToken = token &+ 1 | Self.messageBit
+        sending.unconfirmed[token] = (message, JobTimings.now())
+        sending.published += 1
+        _ = message.body.withUnsafeBytes { body in
+            channel.publish(
+                message.template, body: body, token: token, notify: true, mandatory: message.routing != .ignored)
+        }
+        return true
     }
 
     private func sendChunks(_ channel: borrowing PublishChannel) {
@@ -259,6 +317,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
 
     /// One turn of a stream: one message (with the reset before it, where one is owed).
     private func send(_ stream: AnswerStream, _ channel: borrowing PublishChannel) {
+        if !sending.deadRoutes.isEmpty { heedDeadRoute(stream) }
         sending.scratch.removeAll(keepingCapacity: true)
         switch stream.take(into: &sending.scratch) {
         case .chunk(let template, let more):
@@ -275,11 +334,124 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     }
 
     private func publish(
-        _ template: PublishTemplate, _ stream: AnswerStream, _ channel: borrowing PublishChannel
+        _ template: PublishTemplate, _ stream: AnswerStream, _ channel: borrowing PublishChannel, notify: Bool = false
     ) -> UInt64 {
         sending.published += 1
         return sending.scratch.withUnsafeBytes { body in
-            channel.publish(template, body: body, token: stream.identifier, notify: false)
+            channel.publish(template, body: body, token: stream.identifier, notify: notify)
         }
+    }
+
+    // MARK: What the broker takes from nobody
+
+    /// Publishes the messages of suspects, one at a time and nothing beside.
+    private func trySuspects(_ channel: borrowing PublishChannel) {
+        sending.suspects.look(now: JobTimings.now())
+        while channel.capacity > 0, let suspect = sending.suspects.next() {
+            switch suspect {
+            case .message(let id):
+                guard let message = sending.suspectMessages.removeValue(forKey: id), send(message, channel) else {
+                    sending.suspects.cleared(suspect)
+                    continue
+                }
+                sending.suspects.sent(isLast: true, now: JobTimings.now())
+            case .stream(let token):
+                guard let stream = streams.withLock({ $0[token] }) else {
+                    sending.suspects.cleared(suspect)
+                    continue
+                }
+                trySuspect(stream, suspect, channel)
+            }
+        }
+    }
+
+    /// A reset says nothing of the chunk that follows it: a stream is cleared with its chunk.
+    private func trySuspect(_ stream: AnswerStream, _ suspect: Suspect, _ channel: borrowing PublishChannel) {
+        sending.scratch.removeAll(keepingCapacity: true)
+        switch stream.take(into: &sending.scratch) {
+        case .chunk(let template, let more):
+            stream.published(publish(template, stream, channel, notify: true))
+            if more { sending.ready.append(stream) }
+            sending.suspects.sent(isLast: true, now: JobTimings.now())
+        case .reset(let template):
+            stream.published(publish(template, stream, channel, notify: true))
+            sending.suspects.sent(isLast: false, now: JobTimings.now())
+        case .ended(let sequence):
+            sending.ending.append((stream, sequence))
+            sending.suspects.cleared(suspect)
+        case .nothing: sending.suspects.cleared(suspect)
+        }
+    }
+
+    /// It was alone when the broker closed the connection.
+    private func giveUp(_ suspect: Suspect, _ fault: Undeliverable) {
+        switch suspect {
+        case .stream(let token):
+            guard let stream = streams.withLock({ $0[token] }) else { return }
+            if fault.isTooLarge { return stream.mute() }
+            if let address = stream.address { remember(.init(address), fault) }
+            tellGivenUp("replies of a job are given up", fault, job: stream.address?.job, stream.address?.routingKey)
+            stream.giveUpReplies(fault)
+        case .message(let id):
+            guard let entry = sending.unconfirmed.first(where: { ObjectIdentifier($0.value.message) == id }) else {
+                return
+            }
+            sending.unconfirmed[entry.key] = nil
+            sending.unroutable.remove(entry.key)
+            giveUp(entry.value.message, fault)
+        }
+    }
+
+    private func giveUp(_ message: DurableMessage, _ fault: Undeliverable) {
+        let content = message.template.content
+        let what: Logger.Message
+        if message.isReply || message.mayBeTooLarge && fault.isTooLarge {
+            what = message.isReply ? "a reply is given up" : "a message is too large for the broker"
+            if message.isReply, !fault.isTooLarge, let route = route(of: message) { remember(route, fault) }
+            settle(message, .undeliverable(fault))
+        } else if let dead = bury(message, fault) {
+            what = "a message that the broker does not take is dead-lettered"
+            // What is left of an end goes on without asking who has its job: something of it is told already.
+            sending.ends.removeValue(forKey: ObjectIdentifier(message))?.isKept = true
+            sending.messages.append(dead)
+        } else {
+            // Not finished, so its delivery is not acked.
+            what = "a message that the broker does not take cannot be dead-lettered either"
+            settle(message, .void)
+        }
+        tellGivenUp(what, fault, job: content?.properties.messageID, content?.routingKey)
+    }
+
+    private func tellGivenUp(_ what: Logger.Message, _ fault: Undeliverable, job: String?, _ queue: String?) {
+        metrics.undeliverable.add(1)
+        logger.error(
+            what,
+            metadata: [LogKey.job: "\(job ?? "")", LogKey.queue: "\(queue ?? "")", LogKey.error: "\(fault)"])
+    }
+
+    private func route(of message: DurableMessage) -> DeadRoutes.Route? {
+        message.template.content.map { .init(exchange: $0.exchange, routingKey: $0.routingKey) }
+    }
+
+    private func remember(_ route: DeadRoutes.Route, _ fault: Undeliverable) {
+        sending.deadRoutes.insert(route, fault, now: JobTimings.now())
+    }
+
+    private func knownFault(of route: DeadRoutes.Route) -> Undeliverable? {
+        sending.deadRoutes.fault(of: route, now: JobTimings.now())
+    }
+
+    private func heedDeadRoute(_ stream: AnswerStream) {
+        guard let address = stream.address, !stream.isUnreachable, let fault = knownFault(of: .init(address)) else {
+            return
+        }
+        metrics.undeliverable.add(1)
+        stream.giveUpReplies(fault)
+    }
+}
+
+extension DeadRoutes.Route {
+    fileprivate init(_ address: ReplyAddress) {
+        self.init(exchange: address.exchange, routingKey: address.routingKey)
     }
 }

@@ -101,6 +101,10 @@ struct AdminMetrics {
             snapshot.publishers.enumerated().map { ([("publisher", "\($0.offset)")], Double(value($0.element))) }
         }
         out.add(
+            "chat_worker_undeliverable_messages_total", .counter,
+            "Replies that were dropped, and other messages that were set aside, because the broker closes the connection over them.",
+            runner.metrics.undeliverable.value)
+        out.add(
             "messaging_client_published_messages_total", .counter, "Messages handed to the broker.", each(\.published))
         out.add(
             "chat_worker_output_chunks_total", .counter,

@@ -1,0 +1,1 @@
+../../../Sources/JobRunner/Replies/Undeliverable.swift
