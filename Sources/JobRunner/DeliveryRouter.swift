@@ -8,11 +8,16 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
     private let endpoints: StreamFollower
     private let connections: ConnectionWatch
     private let host: JobHost
+    private let brokerVersion: @Sendable () -> BrokerVersion?
+    /// Of the version whose limits were told last.
+    private let told = Mutex<BrokerVersion?>(nil)
 
+    /// - Parameter brokerVersion: of the broker that the consumer is connected to.
     init(
         intake: JobIntake, webhooks: WebhookRunner, endpoints: StreamFollower, connections: ConnectionWatch,
-        host: JobHost
+        host: JobHost, brokerVersion: @escaping @Sendable () -> BrokerVersion?
     ) {
+        self.brokerVersion = brokerVersion
         self.intake = intake
         self.webhooks = webhooks
         self.endpoints = endpoints
@@ -21,6 +26,7 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
     }
 
     func consumerOpened(generation: UInt64) {
+        tellSizes()
         host.control.opened(generation: generation)
         host.journal.opened(generation: generation)
         endpoints.opened(generation: generation)
@@ -36,6 +42,22 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
         host.logger.log(
             level: FormerQueues.mayLose(on: brokerVersion) ? .warning : .notice,
             "\(former.meaning(on: brokerVersion))", metadata: ["policy": "\(former.policy)"])
+    }
+
+    /// Once for each version: nodes of a cluster may differ while it is upgraded.
+    private func tellSizes() {
+        let version = brokerVersion()
+        let isNew = told.withLock { told in
+            defer { told = version }
+            return told != version
+        }
+        guard isNew else { return }
+        for warning in MessageSizeLimit.warnings(
+            version: version, maximumJobBytes: host.configuration.rules.maximumBytes,
+            maximumAnswerBytes: host.settings.maximumAnswerBytes)
+        {
+            host.logger.warning("\(warning)")
+        }
     }
 
     func consumerReceived(_ delivery: Delivery) {
@@ -76,5 +98,6 @@ final class ConsumerRelay: Sendable {
 
     func attach(_ consumer: ConsumerConnection) { self.consumer.withLock { $0 = consumer } }
     func acknowledge(_ tag: DeliveryTag) { consumer.withLock { $0 }?.acknowledge(tag) }
+    var brokerVersion: BrokerVersion? { consumer.withLock { $0 }?.brokerVersion }
     func rereadStreams() { consumer.withLock { $0 }?.rereadStreams() }
 }

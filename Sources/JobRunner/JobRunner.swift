@@ -83,7 +83,8 @@ public final class JobRunner: Sendable {
             publish: { shards[0].publish($0) }, reread: { relay.rereadStreams() })
         webhooks = try WebhookRunner(host: host, endpointEvents: endpoints, logger: loggers.webhooks)
         let router = DeliveryRouter(
-            intake: intake, webhooks: webhooks, endpoints: endpoints, connections: connections, host: host)
+            intake: intake, webhooks: webhooks, endpoints: endpoints, connections: connections, host: host,
+            brokerVersion: { relay.brokerVersion })
         consumer = ConsumerConnection(
             configuration: configuration.broker, topology: configuration.plan.topology,
             consumptions: Self.consumptions(configuration), delegate: router, lease: lease,

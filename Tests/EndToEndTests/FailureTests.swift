@@ -54,6 +54,81 @@ import Testing
         }
     }
 
+    /// Where the worker declares reply queues, whatever is answered finds one: refusals, and what the broker has given up.
+    @Test func endsOutsideARunningJobFindTheirQueue() async throws {
+        var settings = Deployment.Settings()
+        settings.replyQueues = ReplyQueuePlan(
+            kind: .classic, expires: .seconds(120), maximumLength: 1_000, maximumLengthBytes: 1 << 20)
+        let deployment = try await Deployment(settings)
+        let amqp = deployment.amqp
+        try await onOwnThread {
+            let session = try AMQPSession(configuration: amqp, role: "operator")
+            defer { session.close() }
+            try session.declare(deployment.configuration.plan.topology)
+        }
+        // While no worker runs the broker expires it.
+        var late = TestJob("late", customer: "late").quiet
+        late.properties.expiration = "1"
+        let early = TestJob("early", customer: "early", extra: ",\"n\":0").quiet
+        try await deployment.enqueue([late, early])
+        let runner = try await deployment.startWorker()
+        // Buried once they are answered.
+        #expect(try await deployment.takeAll(deployment.names.dead, atLeast: 2).count == 2)
+        for (customer, code) in [("late", "expired"), ("early", "invalid_job")] {
+            let queue = "\(deployment.prefix).reply.\(customer)"
+            let replies = try await deployment.takeAll(queue, atLeast: 1)
+            #expect(replies.count == 1)
+            let body = try JSONValue(parsing: replies.first?.body ?? [])
+            #expect(body["error"]?["code"]?.stringValue == code)
+        }
+        await runner.stop()
+        try await deployment.tearDown()
+    }
+
+    /// A backend that may only write to the intake lets the worker's login publish to whom it names: nobody gets anything.
+    @Test func headersOfABackendDoNotRoute() async throws {
+        try await MainJobTests.withWorker { deployment, runner in
+            let (amqp, names) = (deployment.amqp, deployment.names)
+            let victim = "\(deployment.prefix).reply.victim"
+            let spied = [names.control, names.journal, names.endpoints, names.webhooks, names.orderedWebhooks]
+            let replies = try await deployment.collector(customers: ["acme", "victim"])
+            defer { replies.stop() }
+            let keys = ([victim] + spied + [names.failed, names.suspect, names.jobsHigh]).map { FieldValue.string($0) }
+            let forged: FieldTable = [
+                "x-attempt": .int(9), "CC": .array(keys), "mine": .string("kept"), "x-webhook-id": .string("msg_1"),
+            ]
+            let properties = MessageProperties(
+                headers: forged, isPersistent: true, messageID: "forged", type: "chat.completion")
+            var parked = TestJob("parked", extra: #","x_simulate":"refuse:429:1@1""#)
+            parked.properties.headers = forged
+            try await deployment.enqueue([TestJob(raw: Array("not a job".utf8), properties: properties), parked])
+            try await replies.terminal(of: "parked")
+            _ = try await MainJobTests.firstWebhook(deployment)
+            let dead = try #require(try await deployment.takeAll(names.dead, atLeast: 1).first)
+            #expect(dead.properties.headers["CC"] == nil)
+            guard case .table(let senders)? = dead.properties.headers["x-sender-headers"] else {
+                Issue.record("the backend's own headers are gone: \(dead.properties.headers)")
+                return
+            }
+            #expect(senders.string("mine") == "kept")
+            // What the worker itself writes to the victim's neighbours is known; of the forged message nothing is there.
+            let found = try await onOwnThread { () -> [Delivery] in
+                let session = try AMQPSession(configuration: amqp, role: "spy")
+                defer { session.close() }
+                for stream in [names.control, names.journal, names.endpoints] {
+                    try session.consume(stream, prefetch: 100, arguments: ["x-stream-offset": .string("first")])
+                }
+                var found: [Delivery] = []
+                while let delivery = try session.receive(timeout: .seconds(1)) { found.append(delivery) }
+                return found
+            }
+            #expect(!found.contains { $0.properties.messageID == "forged" || $0.body == Array("not a job".utf8) })
+            #expect(!replies.log.events.contains { $0.queue == victim })
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
     /// Properties that kill the unwary: nanoseconds as a timestamp, Latin-1 that grows as UTF-8.
     @Test func oddPropertiesHaveAnOutcome() async throws {
         try await MainJobTests.withWorker { deployment, runner in

@@ -43,7 +43,7 @@ final class JobIntake: Sendable {
 
     func takeGivenUp(_ delivery: Delivery) {
         let loop = loops[nextLoop.wrappingAdd(1, ordering: .relaxed).oldValue & Int.max % loops.count]
-        loop.execute { self.answerGivenUp(delivery) }
+        loop.execute { self.answerGivenUp(delivery, on: loop) }
     }
 
     func opened(generation: UInt64) {
@@ -116,7 +116,7 @@ final class JobIntake: Sendable {
         do throws(InvalidJob) {
             job = try parse(delivery, settings)
         } catch {
-            return refuse(delivery, error)
+            return refuse(delivery, error, on: loop)
         }
         let isKnown = board.known(job.key) != nil
         let finished = FinishedDelivery(delivery, workerUser: host.user)
@@ -151,11 +151,19 @@ final class JobIntake: Sendable {
 
     private func prepare(_ execution: JobExecution) {
         let job = execution.job
-        guard let declarer, let queue = job.replyTo,
-            queue == execution.settings.parser.rules.replies.defaultQueue(of: job.customer),
-            !declarer.isKnown(queue)
-        else { return admit(execution) }
-        declarer.declare(queue, on: execution.loop) { self.admit(execution) }
+        declaring(job.replyTo, of: job.customer, execution.settings, on: execution.loop) { self.admit(execution) }
+    }
+
+    /// Runs `body` on `loop` once the customer's default queue is there, where the worker declares such queues: before the
+    /// first reply to it, of whatever kind.
+    private func declaring(
+        _ queue: String?, of customer: String?, _ settings: JobSettings, on loop: any EventLoop,
+        _ body: @escaping @Sendable () -> Void
+    ) {
+        guard let declarer, let queue, let customer,
+            queue == settings.parser.rules.replies.defaultQueue(of: customer), !declarer.isKnown(queue)
+        else { return body() }
+        declarer.declare(queue, on: loop, done: body)
     }
 
     private func parse(_ delivery: Delivery, _ settings: JobSettings) throws(InvalidJob) -> Job {
@@ -203,7 +211,13 @@ final class JobIntake: Sendable {
     // MARK: What is no job
 
     /// A message that is no job: answered where that may be, dead-lettered with the reason, acked.
-    private func refuse(_ delivery: Delivery, _ invalid: InvalidJob) {
+    private func refuse(_ delivery: Delivery, _ invalid: InvalidJob, on loop: any EventLoop) {
+        declaring(invalid.replyTo, of: invalid.customer, host.settings, on: loop) {
+            self.answerRefusal(delivery, invalid)
+        }
+    }
+
+    private func answerRefusal(_ delivery: Delivery, _ invalid: InvalidJob) {
         let finished = FinishedDelivery(delivery, workerUser: host.user)
         // Where it has no name its body stands for it.
         let key = JobKey(
@@ -250,14 +264,18 @@ final class JobIntake: Sendable {
     }
 
     /// What the broker gave up gets its terminal, webhook and usage event like any other job, then is dead-lettered.
-    private func answerGivenUp(_ delivery: Delivery) {
+    private func answerGivenUp(_ delivery: Delivery, on loop: any EventLoop) {
         let settings = host.settings
         let job: Job
         do throws(InvalidJob) {
             job = try parse(delivery, settings)
         } catch {
-            return refuse(delivery, error)
+            return refuse(delivery, error, on: loop)
         }
+        declaring(job.replyTo, of: job.customer, settings, on: loop) { self.answerGivenUp(delivery, job) }
+    }
+
+    private func answerGivenUp(_ delivery: Delivery, _ job: Job) {
         let finished = FinishedDelivery(delivery, workerUser: host.user)
         if host.control.isFinished(job.key, finished) { return host.acknowledge(delivery.tag) }
         host.counters.failed.add(1, ordering: .relaxed)
