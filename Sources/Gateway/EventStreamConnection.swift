@@ -152,23 +152,33 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         if stream == nil {
             // Nobody waits for it: the session is all that is wanted.
             if owner.session(now: .now()) == nil {
-                try owner.addSession(on: channel, openedAt: openedAt).becomeIdle()
+                try owner.addSession(on: channel, openedAt: openedAt, whenSettled: openedAhead).becomeIdle()
             } else {
                 channel.close(promise: nil)
+                openedAhead(cameAbout: true)
             }
-            phase = .closed
-            owner.openingEnded(self, cameAbout: true)
-            owner.forget(self)
-            whenSetUp.take()?(nil, nil)
             return
         }
         if let session = owner.session(now: .now()) {
             channel.close(promise: nil)
+            owner.openingEnded(self, cameAbout: true)
             session.open(self)
         } else {
-            try owner.addSession(on: channel, openedAt: openedAt).open(self)
+            try owner.addSession(on: channel, openedAt: openedAt) { cameAbout in
+                self.owner.openingEnded(self, cameAbout: cameAbout)
+            }.open(self)
         }
         becomeReady()
+    }
+
+    private func openedAhead(cameAbout: Bool) {
+        guard case .settingUp = phase else { return }
+        phase = .closed
+        owner.openingEnded(self, cameAbout: cameAbout)
+        owner.forget(self)
+        whenSetUp.take()?(
+            nil,
+            cameAbout ? nil : .unreachable(.connect, "The gateway closed the connection before its HTTP/2 settings."))
     }
 
     private func becomeReady() {
@@ -176,7 +186,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
             return setUpFailed(.unreachable(.connect, "The gateway closed the connection during its set-up."))
         }
         phase = .idle
-        owner.openingEnded(self, cameAbout: true)
+        if session == nil { owner.openingEnded(self, cameAbout: true) }
         if let stream { stream.connectionReady(self, isReused: false) } else { whenSetUp.take()?(self, nil) }
     }
 

@@ -180,8 +180,12 @@ final class GatewayLoop {
     /// One that takes another stream now.
     func session(now: NIODeadline) -> HTTP2Session? { sessions.first { $0.takesStream(now: now) } }
 
-    func addSession(on channel: any Channel, openedAt: NIODeadline) throws -> HTTP2Session {
-        let session = try HTTP2Session(owner: self, channel: channel, openedAt: openedAt)
+    /// - Parameter whenSettled: see `HTTP2Session`.
+    func addSession(
+        on channel: any Channel, openedAt: NIODeadline, whenSettled: @escaping (_ cameAbout: Bool) -> Void
+    ) throws -> HTTP2Session {
+        let session = try HTTP2Session(
+            owner: self, channel: channel, openedAt: openedAt, whenSettled: whenSettled)
         sessions.append(session)
         connectionOpened()
         return session

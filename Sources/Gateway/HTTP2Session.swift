@@ -7,8 +7,11 @@ import NIOHTTP2
 final class HTTP2Session: ChannelInboundHandler {
     typealias InboundIn = HTTP2Frame
 
-    /// Until the gateway says how many streams it takes (RFC 9113, section 6.5.2, asks for no fewer).
-    private static let firstLimit = 100
+    /// Streams before the gateway's settings have come, which begin all that it sends (RFC 9113, section 3.4): with more, some
+    /// might be beyond its limit and wait for the end of others.
+    private static let firstLimit = 1
+    /// Streams of a gateway whose settings name no limit (section 6.5.2 asks for no fewer).
+    private static let usualLimit = 100
 
     private let owner: GatewayLoop
     private let channel: any Channel
@@ -17,6 +20,8 @@ final class HTTP2Session: ChannelInboundHandler {
     private let oldAt: NIODeadline
     private let check: (after: TimeAmount, patience: TimeAmount)?
     private var limit = firstLimit
+    /// Until the gateway's settings have come, or it is closed.
+    private var whenSettled: ((_ cameAbout: Bool) -> Void)?
     private var streams = 0
     /// The gateway, or its age, allows no more streams.
     private var isLeaving = false
@@ -30,10 +35,17 @@ final class HTTP2Session: ChannelInboundHandler {
     private lazy var timer = LoopTimer(loop: owner.eventLoop) { [weak self] in self?.timedOut() }
 
     /// Speaks HTTP/2 on a channel whose handshake agreed on it.
-    init(owner: GatewayLoop, channel: any Channel, openedAt: NIODeadline) throws {
+    ///
+    /// - Parameter whenSettled: called once, when the gateway's settings have come, so that others can have streams of it as
+    ///   well, or with `false`, when it is closed before.
+    init(
+        owner: GatewayLoop, channel: any Channel, openedAt: NIODeadline,
+        whenSettled: @escaping (_ cameAbout: Bool) -> Void
+    ) throws {
         self.owner = owner
         self.channel = channel
         self.openedAt = openedAt
+        self.whenSettled = whenSettled
         check = GatewayLoop.ping(owner.configuration)
         oldAt = openedAt + TimeAmount(bounded: owner.configuration.maximumAge)
         multiplexer = HTTP2StreamMultiplexer(mode: .client, channel: channel, inboundStreamInitializer: nil)
@@ -88,7 +100,9 @@ final class HTTP2Session: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data).payload {
         case .settings(.settings(let settings)):
+            if whenSettled != nil { limit = Self.usualLimit }
             for setting in settings where setting.parameter == .maxConcurrentStreams { limit = setting.value }
+            whenSettled.take()?(true)
         case .goAway: retire()
         case .ping(_, ack: true): if isIdle { expectPing() }
         default: break
@@ -140,6 +154,7 @@ final class HTTP2Session: ChannelInboundHandler {
 
     private func channelClosed() {
         isClosed = true
+        whenSettled.take()?(false)
         endIdleness()
         timer.invalidate()
         owner.forget(self)
