@@ -85,6 +85,16 @@ extension ProcessTests {
                 #expect(declared.exitCode == 0, "\(declared.all)")
                 let json = try JSONValue(parsing: declared.output.utf8)
                 #expect(json["broker"]?["policy"]?.stringValue == policy)
+
+                let checked = try await stage.command("check", "--json")
+                let broker = try #require(
+                    try JSONValue(parsing: checked.output.utf8)["reached"]?.arrayValue?.first { $0["version"] != nil })
+                let version = try await onOwnThread { try TestBroker.version().map(String.init).joined(separator: ".") }
+                #expect(broker["version"]?.stringValue == version)
+                let notes = broker["notes"]?.arrayValue?.compactMap(\.stringValue) ?? []
+                #expect(
+                    notes.contains { $0.hasSuffix(policy) } && notes.contains { $0.contains("consumer_timeout") },
+                    "\(notes)")
                 #expect(try await worker.terminate() == 0)
             }
         }

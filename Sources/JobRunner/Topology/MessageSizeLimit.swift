@@ -1,13 +1,16 @@
-internal import AMQP
+package import AMQP
 
 /// What RabbitMQ takes in one message. Pure.
-enum MessageSizeLimit {
+package enum MessageSizeLimit {
     /// RabbitMQ's `max_message_size` from 4.0 on, where nobody has set another: bytes of a body. Before it is 128 MiB, and over
     /// all that the configuration allows.
-    static let standard = 16 << 20
+    package static let standard = 16 << 20
 
-    /// What a configuration promises that the broker may not take: for the log, when the worker has connected.
-    static func warnings(version: BrokerVersion?, maximumJobBytes: Int, maximumAnswerBytes: Int) -> [String] {
+    /// What a configuration promises that the broker may not take: for the log, when the worker has connected,
+    /// and for `check`.
+    package static func warnings(
+        version: BrokerVersion?, maximumJobBytes: Int, maximumAnswerBytes: Int
+    ) -> [String] {
         guard let version, version >= BrokerVersion(4, 0) else { return [] }
         var warnings: [String] = []
         if maximumAnswerBytes > standard {

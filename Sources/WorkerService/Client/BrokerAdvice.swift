@@ -1,4 +1,5 @@
 package import AMQP
+internal import JobRunner
 
 /// What the version of a broker means for this configuration and for the backends beside it: what `check` says of it. Pure.
 package struct BrokerAdvice: Sendable, Equatable {
@@ -12,9 +13,6 @@ package struct BrokerAdvice: Sendable, Equatable {
     /// The versions that every suite is run on, by their first two numbers.
     static let tested = [BrokerVersion(3, 10), BrokerVersion(4, 0), BrokerVersion(4, 3)]
 
-    /// From 4.0 on a larger message closes the channel of whoever publishes it (`max_message_size`, 16 MiB).
-    static let largestMessage = 16 << 20
-
     package init(
         version: BrokerVersion, consumerTimeout: Duration, maximumJobBytes: Int, maximumAnswerBytes: Int
     ) {
@@ -27,7 +25,8 @@ package struct BrokerAdvice: Sendable, Equatable {
     /// Sentences for an operator, what matters most first.
     package var notes: [String] {
         var notes = TopologyDifference.limits(ofVersion: version)
-        if version >= BrokerVersion(4, 0) { notes += sizes }
+        notes += MessageSizeLimit.warnings(
+            version: version, maximumJobBytes: maximumJobBytes, maximumAnswerBytes: maximumAnswerBytes)
         if version >= BrokerVersion(4, 3) {
             notes.append(
                 "it refuses transient queues that are not exclusive: backends that declare reply queues of their own must make "
@@ -47,14 +46,5 @@ package struct BrokerAdvice: Sendable, Equatable {
             notes.append("the worker is tested with \(names), not with this version")
         }
         return notes
-    }
-
-    private var sizes: [String] {
-        [("jobs.max_bytes", maximumJobBytes), ("replies.max_answer_bytes", maximumAnswerBytes)]
-            .filter { $0.1 > Self.largestMessage }
-            .map { key, bytes in
-                "\(key) is \(bytes), but it takes no message over \(Self.largestMessage) bytes unless its max_message_size is "
-                    + "raised: lower one, or raise the other"
-            }
     }
 }

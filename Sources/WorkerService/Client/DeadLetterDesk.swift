@@ -79,7 +79,8 @@ package final class DeadLetterDesk {
 
     /// Puts a copy that was never returned in the place of a letter. The copy stands behind all that this walk looks at.
     private func copy(_ letter: DeadLetter, _ delivery: Delivery) throws {
-        let isSmall = letter.isWhole && letter.size <= Self.largestCopy
+        // A larger message would make the broker close the channel, and return all letters at once.
+        let isSmall = letter.isWhole && letter.size <= UInt64(MessageSizeLimit.standard)
         let outcome =
             isSmall
             ? try session.publish(
@@ -94,9 +95,6 @@ package final class DeadLetterDesk {
         }
         try session.acknowledge(delivery)
     }
-
-    /// RabbitMQ 4 closes the channel on a larger message (16 MiB); that would return all letters at once.
-    private static let largestCopy: UInt64 = 16 << 20
 
     /// The next command must find what this one did not take: going back is no call that is answered.
     private func putBack() throws(AMQPError) {

@@ -76,7 +76,15 @@ final class WorkerProcess: Sendable {
     var exitCode: Int32? { log.events.lazy.compactMap(\.exitCode).first }
 
     /// Its log lines; every line must be one.
-    func logLines() throws -> [JSONValue] { try process.errors.map { try JSONValue(parsing: $0.utf8) } }
+    func logLines() throws -> [JSONValue] {
+        try process.errors.map { line in
+            do {
+                return try JSONValue(parsing: line.utf8)
+            } catch {
+                throw TestBroker.Failure(description: "no log line, \(error): '\(line)'")
+            }
+        }
+    }
 
     /// Waits for a log line.
     func logLine(_ message: String) async throws -> JSONValue {

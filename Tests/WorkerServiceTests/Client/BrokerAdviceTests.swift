@@ -30,7 +30,7 @@ struct BrokerAdviceTests {
         arguments: [
             ("3.10.8", 128 << 20, 64 << 20, []), ("4.0.5", 16 << 20, 16 << 20, []),
             ("4.0.5", (16 << 20) + 1, 4 << 20, ["jobs.max_bytes"]),
-            ("4.3.6", 128 << 20, 64 << 20, ["jobs.max_bytes", "replies.max_answer_bytes"]),
+            ("4.3.6", 128 << 20, 64 << 20, ["replies.max_answer_bytes", "jobs.max_bytes"]),
         ] as [(String, Int, Int, [String])])
     func whatDoesNotFitIsTold(version: String, job: Int, answer: Int, keys: [String]) throws {
         let notes = try Self.notes(version, job: job, answer: answer).filter { $0.contains("max_message_size") }
