@@ -30,6 +30,8 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let layers: [Target] = [
     .systemLibrary(
         name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+    // Signals before `main`; nothing of Swift runs so early.
+    .target(name: "CStart"),
     .target(name: "ChatModel", dependencies: [crypto], swiftSettings: strict),
     .target(name: "AMQP", dependencies: ["CRabbitMQ", logging], swiftSettings: strict),
     .target(name: "PeerChecks", dependencies: [nioCore, nioHTTP2, nioSSL], swiftSettings: strict),
@@ -52,8 +54,8 @@ let layers: [Target] = [
     .target(
         name: "WorkerService",
         dependencies: [
-            "ChatModel", "AMQP", "PeerChecks", "Gateway", "Webhooks", "JobRunner", lifecycle, signals, logging, nioCore,
-            nioPosix, nioHTTP1, nioSSL, httpClient, hummingbird, hummingbirdCore, tracing,
+            "CStart", "ChatModel", "AMQP", "PeerChecks", "Gateway", "Webhooks", "JobRunner", lifecycle, signals, logging,
+            nioCore, nioPosix, nioHTTP1, nioSSL, httpClient, hummingbird, hummingbirdCore, tracing,
             .product(name: "TOMLKit", package: "TOMLKit"),
         ],
         // What TOMLKit imports stays its own: `Foundation` would bring 30 MB of ICU into the program.

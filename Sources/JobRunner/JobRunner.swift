@@ -38,6 +38,7 @@ public final class JobRunner: Sendable {
     private let endpoints: StreamFollower
     private let connections: ConnectionWatch
     private let consumer: ConsumerConnection
+    private let drainEnd = DrainEnd()
 
     /// - Parameters:
     ///   - group: event loops for the gateways' sockets and all that happens to jobs.
@@ -179,15 +180,20 @@ public final class JobRunner: Sendable {
         let deadline = ContinuousClock.now + configuration.drainTimeout
         await consumer.stopConsuming()
         for job in board.drain() { job.loop.execute { job.drainBegan() } }
-        async let webhooksDrained: Void = webhooks.drain(until: deadline)
-        let expiry = Task { [board] in
-            try await Task.sleep(until: deadline, clock: .continuous)
+        async let webhooksDrained: Void = whileDraining(until: deadline, more: .zero) { [webhooks] in
+            await webhooks.drain(until: deadline)
+        }
+        let expiry = Task { [board, drainEnd] in
+            await drainEnd.reached(by: deadline)
+            guard !Task.isCancelled else { return }
             for job in board.all { job.loop.execute { job.drainExpired() } }
         }
-        await finished(before: deadline + Self.handBackTime)
+        await finished(before: deadline)
         expiry.cancel()
         await webhooksDrained
-        await intake.settled(before: deadline + Self.handBackTime)
+        await whileDraining(until: deadline, more: Self.handBackTime) { [intake] in
+            await intake.settled(before: deadline + Self.handBackTime)
+        }
         await withTaskGroup(of: Void.self) { group in
             for shard in host.shards { group.addTask { await shard.close(deadline: Self.handBackTime) } }
         }
@@ -202,13 +208,35 @@ public final class JobRunner: Sendable {
     /// acked comes back by itself.
     private static let handBackTime = Duration.seconds(5)
 
+    /// Ends a drain before its time, or one that begins later: what still runs is handed back at once. Any thread.
+    public func endDrain() { drainEnd.end() }
+
+    /// Until every job has ended or was handed back.
     private func finished(before deadline: ContinuousClock.Instant) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [board] in await board.empty() }
-            group.addTask { try? await Task.sleep(until: deadline, clock: .continuous) }
+            group.addTask { [drainEnd] in
+                await drainEnd.reached(by: deadline)
+                try? await Task.sleep(for: Self.handBackTime)
+            }
             await group.next()
             group.cancelAll()
             board.giveUpWaiting()
+        }
+    }
+
+    /// Runs `body`, which returns when it is cancelled, until `more` after the drain's end at the latest.
+    private func whileDraining(
+        until deadline: ContinuousClock.Instant, more: Duration, _ body: @escaping @Sendable () async -> Void
+    ) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await body() }
+            group.addTask { [drainEnd] in
+                await drainEnd.reached(by: deadline)
+                try? await Task.sleep(for: more)
+            }
+            await group.next()
+            group.cancelAll()
         }
     }
 }

@@ -5,6 +5,8 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "The daemon: takes jobs until SIGTERM, then drains and exits with 0.",
         discussion: """
+            A second SIGTERM ends the drain: what still runs is handed back at once. SIGHUP reads the configuration anew.
+
             Example:
               chat-worker run --config worker.conf
             """)

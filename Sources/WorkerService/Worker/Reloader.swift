@@ -1,3 +1,4 @@
+import CStart
 import JobRunner
 import Logging
 import ServiceLifecycle
@@ -19,17 +20,27 @@ struct Reloader: Service {
     let notifier: SystemdNotifier
     let verdict: Verdict
     let isDraining: Flag
+    /// Raised when systemd was told that the worker is ready.
+    let isAnnounced: Flag
     let logger: Logger
 
     func run() async {
         var current = configuration
-        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
-            // A drain takes no new configuration.
-            guard !isDraining.isRaised else { continue }
-            notifier.reloading()
-            if let next = reload(current) { current = next }
-            notifier.ready(status: runner.status.line + verdict.note)
-        }
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        // One that came before asked for the same; the file may have been read before it came.
+        if chat_worker_take_hangup() != 0 { current = answer(current) }
+        for await _ in signals.cancelOnGracefulShutdown() { current = answer(current) }
+    }
+
+    /// - Returns: the configuration that holds from now on.
+    private func answer(_ current: WorkerConfiguration) -> WorkerConfiguration {
+        // A drain takes no new configuration.
+        guard !isDraining.isRaised else { return current }
+        // Before it was ready once, READY=1 at the reload's end would say too much.
+        let isTold = isAnnounced.isRaised
+        if isTold { notifier.reloading() }
+        defer { if isTold { notifier.ready(status: runner.status.line + verdict.note) } }
+        return reload(current) ?? current
     }
 
     private func reload(_ current: WorkerConfiguration) -> WorkerConfiguration? {

@@ -22,8 +22,6 @@ public struct Worker: Sendable {
 
     /// Runs until SIGTERM or SIGINT, then drains. Throws `ConfigurationErrors` before anything is started.
     public func run() async throws {
-        // Before anybody waits for it, it means nothing.
-        _ = signal(SIGHUP, SIG_IGN)
         var settings = try configuration.jobRunnerConfiguration(in: environment)
         let exporter = try spanExporter()
         if let exporter { settings.tracer = OTLPTracer(buffer: exporter.buffer, share: configuration.tracing.sample) }
@@ -41,7 +39,7 @@ public struct Worker: Sendable {
             ])
         let silence = notifier.watchdogInterval ?? .seconds(15)
         let probe = LivenessProbe(group: group, limit: silence) { !runner.hasStuckThread(after: silence) }
-        let (verdict, isDraining) = (Reloader.Verdict(), Flag())
+        let (verdict, isDraining, isAnnounced) = (Reloader.Verdict(), Flag(), Flag())
         let reporter = SystemdReporter(
             notifier: notifier, isHealthy: { probe.isAlive() }, status: { runner.status.line + verdict.note })
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: reporter)]
@@ -61,10 +59,13 @@ public struct Worker: Sendable {
             .init(
                 service: Reloader(
                     configuration: configuration, environment: environment, runner: runner, notifier: notifier,
-                    verdict: verdict, isDraining: isDraining, logger: logger)))
+                    verdict: verdict, isDraining: isDraining, isAnnounced: isAnnounced, logger: logger)))
+        services.append(.init(service: SecondStop(runner: runner, isDraining: isDraining, logger: logger)))
         services.append(
-            .init(service: JobRunnerService(runner: runner, notifier: notifier, isDraining: isDraining, logger: logger))
-        )
+            .init(
+                service: JobRunnerService(
+                    runner: runner, notifier: notifier, isDraining: isDraining, isAnnounced: isAnnounced, logger: logger
+                )))
         let serviceGroup = ServiceGroup(
             configuration: .init(
                 services: services,
@@ -124,6 +125,7 @@ private struct JobRunnerService: Service {
     let runner: JobRunner
     let notifier: SystemdNotifier
     let isDraining: Flag
+    let isAnnounced: Flag
     let logger: Logger
 
     func run() async throws {
@@ -135,6 +137,7 @@ private struct JobRunnerService: Service {
             guard !Task.isCancelled else { return }
             let waited = clock.now - started
             logger.info("ready: consuming and able to publish", metadata: ["after_ms": "\(waited.wholeMilliseconds)"])
+            isAnnounced.raise()
             notifier.ready(status: runner.status.line)
         }
         try? await gracefulShutdown()
