@@ -68,13 +68,126 @@ extension ProcessTests {
             }
         }
 
+        /// A gateway needs a restart, and with it the model and the profile that use it; the rest is taken.
+        @Test func whatNeedsANewGatewayWaitsAndTheRestIsTaken() async throws {
+            try await ProcessStage.run { stage in
+                let replies = try await stage.deployment.collector(customers: ["acme"])
+                defer { replies.stop() }
+                let worker = try await stage.startReadyWorker()
+                try stage.files.replace([
+                    "[profiles.general]\nmodel = \"gpt-4.1\"": """
+                    [gateways.new]
+                    url = "wss://127.0.0.1"
+                    key_file = ""
+
+                    [models.m]
+                    gateway = "new"
+
+                    [profiles.later]
+                    model = "m"
+
+                    [profiles.general]
+                    model = "deepseek-v3.2"
+                    """
+                ])
+                // Else they would be ambiguous beside a second gateway.
+                for model in Deployment.models {
+                    try stage.files.replace(["[models.\"\(model)\"]": "[models.\"\(model)\"]\ngateway = \"main\""])
+                }
+                let check = try await stage.command("check", "--offline")
+                #expect(check.exitCode == 0, "\(check.all)")
+                let line = try await Self.reload(worker, "configuration reloaded; secrets were read anew")
+                #expect(line["changed"]?.stringValue?.contains("profiles.general.model") == true, "\(line)")
+                let waiting = try await worker.logLine("some changes of the configuration need a restart")
+                let names = try #require(waiting["restart_for"]?.stringValue)
+                for key in ["gateways.new.url", "models.m.gateway", "profiles.later.model"] {
+                    #expect(names.contains(key), "\(names)")
+                }
+                #expect(!names.contains("general") && !names.contains("gpt-4.1"), "\(names)")
+                try await stage.deployment.enqueue([Self.job("goes")])
+                let last = try #require(try await replies.terminal(of: "goes").last)
+                #expect(try JSONValue(parsing: last.body)["model"]?.stringValue == "deepseek-v3.2")
+                #expect(try await worker.terminate() == 0)
+            }
+        }
+
+        /// The file of the broker's password is read by each connect, so a changed password needs neither reload nor restart.
+        @Test func aChangedPasswordIsReadAtTheNextConnect() async throws {
+            let user = uniqueName("rotated")
+            try await ProcessStage.run(
+                configure: { files, deployment in
+                    files.brokerUser = user
+                    files.brokerPassword = "first-canary"
+                    files.replies = "declare = \"classic\""
+                    let broker = deployment.broker
+                    try await onOwnThread {
+                        try broker.control("add_user", user, "first-canary")
+                        try broker.control("set_permissions", user, ".*", ".*", ".*")
+                    }
+                }
+            ) { stage in
+                let (deployment, broker) = (stage.deployment, stage.deployment.broker)
+                let replies = try await deployment.collector(customers: ["acme"])
+                defer { replies.stop() }
+                let worker = try await stage.startReadyWorker()
+                try await deployment.enqueue([TestJob("before").quiet])
+                try await replies.terminal(of: "before")
+                let line = try await Self.reload(worker, "configuration reloaded; secrets were read anew")
+                #expect(line["read_at_each_connect"]?.stringValue == "broker.password_file")
+                #expect(line["read_anew"]?.stringValue == "gateways.main.key_file, webhooks.secret_files")
+
+                // Changed at the broker, then without a file, then with the new one.
+                let file = "\(stage.files.folder)/broker-password"
+                try await onOwnThread {
+                    try broker.control("change_password", user, "second-canary")
+                    try broker.control("close_all_user_connections", user, "rotated")
+                }
+                let refused = try await Self.failure(of: worker) { $0.contains("ACCESS_REFUSED") }
+                #expect(
+                    refused.contains("\(file) (broker.password_file): it is read again at each connect"), "\(refused)")
+                unlink(file)
+                let missing = try await Self.failure(of: worker) { $0.contains("does not exist") }
+                #expect(missing.contains("there is no password to log in with (broker.password_file): \(file)"))
+                let before = worker.log.events.count
+                try stage.files.write("second-canary", to: "broker-password")
+                try await worker.untilStatus("consuming", from: before) { $0.hasPrefix("consuming") }
+                try await deployment.enqueue([TestJob("after").quiet])
+                #expect(try await replies.terminal(of: "after").last?.properties.type == "chat.completion")
+                #expect(!worker.everythingSaid.contains("canary"))
+                #expect(try await worker.terminate() == 0)
+                try await onOwnThread { _ = try broker.control("delete_user", user) }
+            }
+        }
+
+        /// What a reload does not read, though it has changed, is named.
+        @Test func aFileOfTheStartThatHasChangedNeedsARestart() async throws {
+            try await ProcessStage.run { stage in
+                try stage.files.write("0123456789abcdef", to: "token")
+                try stage.files.replace(["[admin]": "[admin]\ntoken_file = \"\(stage.files.folder)/token\""])
+                let worker = try await stage.startReadyWorker()
+                try stage.files.write("fedcba9876543210", to: "token")
+                _ = try await Self.reload(worker, "configuration reloaded; secrets were read anew")
+                let waiting = try await worker.logLine("some changes of the configuration need a restart")
+                #expect(waiting["restart_for"]?.stringValue == "admin.token_file")
+                #expect(try await worker.terminate() == 0)
+            }
+        }
+
+        private static func failure(
+            of worker: WorkerProcess, _ isMeant: @escaping @Sendable (String) -> Bool
+        ) async throws -> String {
+            try await worker.log.first("a failed connect") { event in
+                guard case .error(let line) = event, let value = try? JSONValue(parsing: line.utf8),
+                    value["message"]?.stringValue == "amqp connection failed",
+                    let error = value["error"]?.stringValue, isMeant(error)
+                else { return nil }
+                return error
+            }
+        }
+
         @Test(arguments: [
             ["drain_timeout = \"20s\"": "drain_timeout = \"soon\""],
-            // Right by itself, but not without the gateway that only a restart brings.
-            [
-                "[profiles.general]":
-                    "[gateways.new]\nurl = \"wss://127.0.0.1\"\nkey_file = \"\"\n\n[models.m]\ngateway = \"new\"\n\n[profiles.general]"
-            ],
+            ["[profiles.general]": "[models.m]\ngateway = \"new\"\n\n[profiles.general]"],
         ])
         func aBrokenOneIsRefused(_ change: [String: String]) async throws {
             try await ProcessStage.run { stage in

@@ -5,7 +5,8 @@ import ServiceLifecycle
 import Synchronization
 import UnixSignals
 
-/// Reads the configuration anew on SIGHUP. A broken one is refused whole, and the worker goes on with what it has.
+/// Reads the configuration anew on SIGHUP. A broken one is refused whole, and the worker goes on with what it has. Of a
+/// sound one all is taken that a running worker can take; what waits for a restart is named.
 struct Reloader: Service {
     /// What the last reload came to, for the status line. Any thread.
     final class Verdict: Sendable {
@@ -22,6 +23,8 @@ struct Reloader: Service {
     let isDraining: Flag
     /// Raised when systemd was told that the worker is ready.
     let isAnnounced: Flag
+    /// What the files of the start held then (`FilesInUse`).
+    let marksOfTheStart: [String: Int]
     let logger: Logger
 
     func run() async {
@@ -47,29 +50,49 @@ struct Reloader: Service {
         let path = configuration.source.path
         let (found, mistakes) = WorkerConfiguration.examine(path: path, in: environment)
         guard let found else { return refuse(mistakes.errors, path) }
-        let next = current.reloaded(from: found)
-        let settings: JobRunnerConfiguration
+        let next: WorkerConfiguration
         do throws(ConfigurationErrors) {
-            // What stays as it was must fit what is new: a model of a gateway that is not there yet does not.
-            let conflicts = next.ruleMistakes().errors
-            guard conflicts.isEmpty else { return refuse(conflicts, path, "a restart takes it") }
-            settings = try next.jobRunnerConfiguration(in: environment)
+            next = try current.reloadable(from: found)
+        } catch {
+            return refuse(error.mistakes, path, "a restart takes it")
+        }
+        do throws(ConfigurationErrors) {
+            // The file of the broker's password is the new one's: that one is known to be there, and nobody logs in with this.
+            var readable = next
+            readable.broker.passwordFile = found.broker.passwordFile
+            readable.broker.passwordVariable = found.broker.passwordVariable
+            runner.reload(try readable.jobRunnerConfiguration(in: environment))
         } catch {
             return refuse(error.mistakes, path)
         }
-        runner.reload(settings)
         LogOutput.setLevels(next.worker)
-        let (applied, waiting) = (current.changes(to: next), next.changes(to: found))
+        tell(current, next, found)
+        return next
+    }
+
+    /// Says what was taken, what was read, and what waits.
+    private func tell(_ current: WorkerConfiguration, _ next: WorkerConfiguration, _ found: WorkerConfiguration) {
+        let files = FilesInUse(next, in: environment)
+        let applied = current.changes(to: next)
+        let waiting = (next.changes(to: found) + files.changed(since: marksOfTheStart)).sorted()
         logger.notice(
             "configuration reloaded; secrets were read anew",
-            metadata: ["changed": "\(applied.joined(separator: ", "))"])
+            metadata: [
+                "changed": "\(applied.joined(separator: ", "))",
+                "read_anew": "\(files.readByReload.joined(separator: ", "))",
+                "read_at_each_connect": "\(files.readByConnect.joined(separator: ", "))",
+            ])
+        if !files.copies.isEmpty {
+            logger.notice(
+                "credentials of systemd are copies of the service's start; only a restart brings new ones",
+                metadata: ["credentials": "\(files.copies.joined(separator: ", "))"])
+        }
         if !waiting.isEmpty {
             logger.warning(
                 "some changes of the configuration need a restart",
                 metadata: ["restart_for": "\(waiting.joined(separator: ", "))"])
         }
         verdict.set(waiting.isEmpty ? nil : "restart for \(waiting.joined(separator: ", "))")
-        return next
     }
 
     private func refuse(

@@ -22,6 +22,7 @@ public struct Worker: Sendable {
 
     /// Runs until SIGTERM or SIGINT, then drains. Throws `ConfigurationErrors` before anything is started.
     public func run() async throws {
+        let marks = FilesInUse(configuration, in: environment).marksOfTheStart()
         var settings = try configuration.jobRunnerConfiguration(in: environment)
         let exporter = try spanExporter()
         if let exporter { settings.tracer = OTLPTracer(buffer: exporter.buffer, share: configuration.tracing.sample) }
@@ -59,7 +60,8 @@ public struct Worker: Sendable {
             .init(
                 service: Reloader(
                     configuration: configuration, environment: environment, runner: runner, notifier: notifier,
-                    verdict: verdict, isDraining: isDraining, isAnnounced: isAnnounced, logger: logger)))
+                    verdict: verdict, isDraining: isDraining, isAnnounced: isAnnounced, marksOfTheStart: marks,
+                    logger: logger)))
         services.append(.init(service: SecondStop(runner: runner, isDraining: isDraining, logger: logger)))
         services.append(
             .init(
