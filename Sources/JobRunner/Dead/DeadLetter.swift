@@ -5,6 +5,9 @@ internal import Webhooks
 /// What may be said of a message in the dead-letter queue: never a word of a prompt or an answer. Pure; two readings of
 /// one message are equal, so that what was shown can be found again.
 package struct DeadLetter: Sendable, Hashable {
+    /// What a job says of itself; `metadata` is by far the largest part.
+    private static let largestBlock = 1 << 20
+
     package enum Kind: String, Sendable, CaseIterable { case job, webhook }
 
     package var kind: Kind
@@ -70,7 +73,8 @@ package struct DeadLetter: Sendable, Hashable {
         verifiedCustomer = isOwn ? headers.string(Republication.Header.verifiedCustomer) : nil
         switch kind {
         case .job:
-            let block = (try? JSONValue(parsing: delivery.body))?["job"]
+            // The rest of the body is somebody's, of any size: no tree is made of it.
+            let block = JSONValue(member: "job", of: delivery.body, maximumSize: Self.largestBlock)
             id = Self.identifier(block?["id"]?.stringValue ?? properties.messageID, 128)
             customer = Self.identifier(
                 verifiedCustomer ?? block?["customer"]?.stringValue ?? headers.string("x-customer"), 64)

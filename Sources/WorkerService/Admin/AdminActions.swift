@@ -15,9 +15,9 @@ struct AdminActions: Sendable {
     private static let largestBody = 64 << 10
     private static let mostIDs = 100
 
-    func add(to router: Router<BasicRequestContext>) {
-        router.post("/jobs/cancel") { request, _ in
-            let body = try await allowed(request)
+    func add(to router: Router<AdminContext>) {
+        router.post("/jobs/cancel") { request, context in
+            let body = try await allowed(request, context)
             guard let job = body["job"]?.stringValue, Identifier.isValid(job, maximum: 128),
                 let customer = body["customer"]?.stringValue, Identifier.isValid(customer, maximum: 64)
             else {
@@ -33,8 +33,8 @@ struct AdminActions: Sendable {
                     .init("job", .string(job)), .init("customer", .string(customer)), .init("written", .bool(true)),
                 ]))
         }
-        router.post("/dead/replay") { request, _ in
-            let body = try await allowed(request)
+        router.post("/dead/replay") { request, context in
+            let body = try await allowed(request, context)
             let ids = body["ids"]?.arrayValue?.compactMap(\.stringValue) ?? []
             guard !ids.isEmpty, ids.count <= Self.mostIDs else {
                 throw HTTPError(
@@ -66,23 +66,30 @@ struct AdminActions: Sendable {
     /// Refuses whoever does not have the token.
     ///
     /// - Returns: the body.
-    private func allowed(_ request: Request) async throws -> JSONValue {
+    private func allowed(_ request: Request, _ context: AdminContext) async throws -> JSONValue {
         guard let token else {
             throw HTTPError(.forbidden, message: "nothing can be changed here: worker.conf names no admin.token_file")
         }
-        let given = request.headers[.authorization] ?? ""
-        guard Self.isSame(given, "Bearer \(token)") else {
+        guard Self.isSame(Self.bearer(request.headers[.authorization] ?? ""), token) else {
             // Whoever guesses waits.
             try? await Task.sleep(for: .milliseconds(300))
             throw HTTPError(
                 .unauthorized, headers: [.wwwAuthenticate: "Bearer"], message: "the token of admin.token_file is needed"
             )
         }
+        context.wantsBody()
         let bytes = try await request.body.collect(upTo: Self.largestBody)
         guard let body = try? JSONValue(parsing: Array(bytes.readableBytesView)) else {
             throw HTTPError(.badRequest, message: "the body is no JSON")
         }
         return body
+    }
+
+    /// What stands behind the scheme, whose name ignores case (RFC 9110, section 11.1); empty where it is another.
+    static func bearer(_ authorization: String) -> String {
+        let parts = authorization.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return "" }
+        return String(parts[1].drop { $0 == " " })
     }
 
     /// In a time that does not tell where they differ.
@@ -94,6 +101,14 @@ struct AdminActions: Sendable {
 
     /// What the broker does not do is told as such.
     static func mapping<Value>(_ body: () async throws -> Value) async throws -> Value {
-        do { return try await body() } catch { throw HTTPError(.badGateway, message: "the broker: \(error)") }
+        do {
+            return try await body()
+        } catch is AdminDesk.Busy {
+            throw HTTPError(
+                .serviceUnavailable, headers: [.retryAfter: "2"],
+                message: "somebody looks at the dead letters already; ask again")
+        } catch {
+            throw HTTPError(.badGateway, message: "the broker: \(error)")
+        }
     }
 }

@@ -36,7 +36,7 @@ struct AdminServer: Service {
             }
         }
         defer { probe.cancel() }
-        let isClosing = Flag()
+        let isClosing = actions.desk.isClosing
         do {
             try await withGracefulShutdownHandler {
                 try await serve { application(at: $0, group, lag, isClosing) }
@@ -60,6 +60,11 @@ struct AdminServer: Service {
 
     private func serve<App: ApplicationProtocol>(_ make: (AdminAddress) -> App) async throws {
         var place = address
+        if case .unix(let path) = address {
+            let socket = try AdminSocket(path)
+            defer { socket.release() }
+            return try await make(address).run()
+        }
         for number in 1...Self.mostPorts {
             do {
                 return try await make(place).run()
@@ -88,8 +93,9 @@ struct AdminServer: Service {
         }
         let events = AdminEvents(isClosing: isClosing, status: liveStatus)
         let desk = actions.desk
-        let router = Router(context: BasicRequestContext.self)
+        let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: HostGuard(address: address, allowsRemote: allowsRemote))
+        router.add(middleware: AdminMethods())
         router.get("/live") { _, _ in AdminResponse.text(.ok, "text/plain; charset=utf-8", "alive\n") }
         router.get("/ready") { _, _ in
             let reasons = status().reasons
@@ -131,7 +137,7 @@ struct AdminServer: Service {
         quiet.logLevel = .warning
         let (told, listening) = (logger, address)
         return Application(
-            router: router,
+            router: router, server: AdminChannel.builder(),
             configuration: .init(address: bind, serverName: nil, backlog: 16),
             onServerRunning: { _ in
                 told.info("the admin server listens", metadata: ["admin.listen": "\(listening)"])
@@ -185,7 +191,8 @@ struct HostGuard<Context: RequestContext>: RouterMiddleware {
             throw HTTPError(.forbidden, message: "pages of other sites may not ask this server")
         }
         guard case .host = address, !allowsRemote else { return try await next(request, context) }
-        let host = request.head.authority ?? ""
+        // Whoever speaks HTTP/1.0 may name none; a browser always does.
+        guard let host = request.head.authority else { return try await next(request, context) }
         if let (name, _) = try? ServiceURL.hostAndPort(Substring(host)), ServiceURL.isLoopback(name) {
             return try await next(request, context)
         }

@@ -23,15 +23,19 @@ package final class DeadLetterDesk {
     /// How long a walk waits at its end until the broker shows what went back.
     private static let returnTime = Duration.seconds(2)
 
+    /// Whatever a worker could take must be readable here (`jobs.max_bytes` goes up to 128 MB).
+    package static let largestBody = 256 << 20
+
+    /// - Parameter maximumBodySize: of a larger body nothing is kept; such a letter cannot be replayed by this desk.
     /// - Throws: `AMQPError`.
     package init(
-        configuration: AMQPConfiguration, names: QueueNames, customers: JobRules.CustomerSource
+        configuration: AMQPConfiguration, names: QueueNames, customers: JobRules.CustomerSource,
+        maximumBodySize: Int = DeadLetterDesk.largestBody
     ) throws(AMQPError) {
         self.configuration = configuration
         self.names = names
         self.customers = customers
-        // Whatever a worker could take must be readable here (`jobs.max_bytes` goes up to 128 MB).
-        session = try AMQPSession(configuration: configuration, role: "dead", maximumBodySize: 256 << 20)
+        session = try AMQPSession(configuration: configuration, role: "dead", maximumBodySize: maximumBodySize)
     }
 
     package func close() { session.close() }

@@ -26,6 +26,10 @@ package struct JobHistory {
     /// Dead letters that are looked through at most: each is taken and given back.
     private static let mostDeadLetters = 5_000
 
+    /// No event of a worker's is larger, and of a larger dead letter only the properties are looked at.
+    private static let largestEvent = 1 << 20
+    private static let largestDeadLetter = 16 << 20
+
     private let job: String
     private let configuration: AMQPConfiguration
     private let names: QueueNames
@@ -59,7 +63,8 @@ package struct JobHistory {
     private mutating func readJournal(since: Timestamp?, timeout: Duration, progress: (Int, Timestamp?) -> Void) throws
     {
         let deadline = ContinuousClock.now + timeout
-        let session = try AMQPSession(configuration: configuration, role: "explain")
+        let session = try AMQPSession(
+            configuration: configuration, role: "explain", maximumBodySize: Self.largestEvent)
         defer { session.close() }
         let offset: FieldValue = since.map { .timestamp(UInt64(clamping: $0.milliseconds / 1_000)) } ?? .string("first")
         do throws(AMQPError) {
@@ -112,7 +117,9 @@ package struct JobHistory {
 
     private mutating func readDeadLetters(_ customers: JobRules.CustomerSource) throws {
         let filter = DeadLetterFilter(ids: [job])
-        let desk = try DeadLetterDesk(configuration: configuration, names: names, customers: customers)
+        let desk = try DeadLetterDesk(
+            configuration: configuration, names: names, customers: customers,
+            maximumBodySize: Self.largestDeadLetter)
         defer { desk.close() }
         var found: [DeadLetter] = []
         try desk.walk { letter, _ in
