@@ -130,6 +130,16 @@ final class TestPeer {
         }
     }
 
+    /// Everything up to these bytes, and them.
+    func read(through bytes: [UInt8]) async throws {
+        while true {
+            if let range = Array(buffer.readableBytesView).firstRange(of: bytes) {
+                return buffer.moveReaderIndex(forwardBy: range.upperBound)
+            }
+            try await more()
+        }
+    }
+
     /// The answer to an upgrade, for the key in `head`.
     static func acceptance(_ head: [String], key override: String? = nil, extra: [String] = []) -> [UInt8] {
         let key =
