@@ -87,7 +87,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 
     /// Howard Hinnant's days_from_civil.
-    private static func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+    static func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let era = floorDivide(shifted, 400)
         let yearOfEra = shifted - era * 400

@@ -112,6 +112,9 @@ import Testing
         Wait(header: "soon"),
         Wait(header: "Mon, 12 Jan 1970 13:46:50 GMT", expected: .seconds(10)),
         Wait(header: "Mon, 12 Jan 1970 13:46:30 GMT", expected: .zero),
+        Wait(header: " Monday, 12-Jan-70 13:46:50 GMT ", expected: .seconds(10)),
+        Wait(header: "Mon Jan 12 13:46:50 1970", expected: .seconds(10)),
+        Wait(header: "  3\t", expected: .seconds(3)),
         Wait(header: "Fri, 31 Dec 9999 23:59:59 GMT", expected: .seconds(86_400)),
         Wait(header: "Mon, 12 Foo 1970 13:46:50 GMT"),
         Wait(header: "Mon, 12 Jan 1970 25:46:50 GMT"),
@@ -120,10 +123,4 @@ import Testing
         #expect(
             RetryAfter.parse(milliseconds: wait.milliseconds, header: wait.header, now: 1_000_000) == wait.expected)
     }
-
-    @Test(arguments: [
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
-        ("Thu, 29 Feb 2024 12:00:00 GMT", 1_709_208_000), ("Fri, 01 Mar 2024 00:00:00 GMT", 1_709_251_200),
-    ])
-    func dates(_ text: String, _ seconds: Double) { #expect(HTTPDate.seconds(text) == seconds) }
 }

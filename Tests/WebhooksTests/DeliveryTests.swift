@@ -143,7 +143,9 @@ extension WebhookTask {
             ("Thu, 01 Jan 1970 00:00:10 GMT", 0, .seconds(10)),
             ("Tue, 29 Feb 2000 00:00:00 GMT", 951_782_400_000 - 1_000, .seconds(1)),
             ("", 0, nil), ("-5", 0, nil), ("+5", 0, nil), ("1.5", 0, nil), ("soon", 0, nil), ("5 s", 0, nil),
-            ("Sun, 06 Nov 1994 08:49:37 UTC", 0, nil), ("Sunday, 06-Nov-94 08:49:37 GMT", 0, nil),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", 0, nil), ("  120 ", 0, .seconds(120)), ("   ", 0, nil), ("1 2", 0, nil),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Self.date - 90_000, .seconds(90)),
+            (" Sun Nov  6 08:49:37 1994\t", Self.date - 90_000, .seconds(90)),
             ("Sun, 32 Nov 1994 08:49:37 GMT", 0, nil), ("Sun, 06 Nom 1994 08:49:37 GMT", 0, nil),
             ("Sun, 06 Nov 1994 25:49:37 GMT", 0, nil), ("Sun, 06 Nov 1994 08:49   GMT", 0, nil),
         ] as [(String, Int64, Duration?)])

@@ -8,13 +8,14 @@ import Testing
             ("*.example.com", "a.example.com", true), ("*.example.com", "a.b.example.com", true),
             ("*.example.com", "example.com", false), ("*.example.com", "badexample.com", false),
             ("example.com", "example.com", true), ("Example.com", "example.com", true),
-            ("example.com", "a.example.com", false), ("10.0.0.1", "10.0.0.1", true),
+            ("example.com", "a.example.com", false), ("10.0.0.1", "10.0.0.1", true), ("localhost.", "localhost", true),
+            ("*.example.com.", "a.example.com", true), ("[0::1]", "[::1]", true), ("fd00:0::1", "[fd00::1]", true),
         ])
     func patterns(pattern: String, host: String, matches: Bool) throws {
         #expect(try #require(HostRules.Pattern(pattern)).matches(host) == matches)
     }
 
-    @Test(arguments: ["", "*", "*.", "a.*.com", "*a.com", "https://a"]) func whatIsNoPattern(text: String) {
+    @Test(arguments: ["", "*", "*.", ".", "*..", "a.*.com", "*a.com", "https://a"]) func whatIsNoPattern(text: String) {
         #expect(HostRules.Pattern(text) == nil)
     }
 

@@ -11,6 +11,17 @@ public struct AddressGuard: Sendable {
         "64:ff9b:1::/48", "2002::/16", "2001::/32", "2001:db8::/32", "3fff::/20", "100::/64", "5f00::/16",
     ].compactMap { CIDRBlock($0) }
 
+    /// What IANA has given to the regional registries, of all IPv6 addresses: nothing else is on the public internet, whatever
+    /// its bits look like. 2001::/23, where the protocols' own networks lie, is left out as a whole.
+    public static let assigned: [CIDRBlock] = [
+        "2001:200::/23", "2001:400::/23", "2001:600::/23", "2001:800::/22", "2001:c00::/23", "2001:e00::/23",
+        "2001:1200::/23", "2001:1400::/22", "2001:1800::/23", "2001:1a00::/23", "2001:1c00::/22", "2001:2000::/19",
+        "2001:4000::/23", "2001:4200::/23", "2001:4400::/23", "2001:4600::/23", "2001:4800::/23", "2001:4a00::/23",
+        "2001:4c00::/23", "2001:5000::/20", "2001:8000::/19", "2001:a000::/20", "2001:b000::/20", "2003::/18",
+        "2400::/12", "2410::/12", "2600::/12", "2610::/23", "2620::/23", "2630::/12", "2800::/12", "2a00::/12",
+        "2a10::/12", "2c00::/12",
+    ].compactMap { CIDRBlock($0) }
+
     /// Networks that the configuration allows although the list refuses them.
     public let allowed: [CIDRBlock]
     /// The only networks that may be reached; empty: all. `allowed` is needed besides.
@@ -22,12 +33,15 @@ public struct AddressGuard: Sendable {
     public enum Refusal: Sendable, Equatable, CustomStringConvertible {
         /// It is not of the public internet, and not of a network that is allowed all the same.
         case special(CIDRBlock)
+        /// An IPv6 address that no registry has.
+        case unassigned
         case denied(CIDRBlock)
         case unlisted
 
         public var description: String {
             switch self {
             case .special(let network): "\(network)"
+            case .unassigned: "of a network that is not assigned"
             case .denied(let network): "\(network), webhooks.deny_networks"
             case .unlisted: "not in webhooks.only_networks"
             }
@@ -45,7 +59,8 @@ public struct AddressGuard: Sendable {
         func first(_ networks: [CIDRBlock]) -> CIDRBlock? { networks.first { $0.contains(address) } }
         if let network = first(self.denied) { return .denied(network) }
         if !self.only.isEmpty, first(self.only) == nil { return .unlisted }
-        guard let network = first(Self.refused), first(self.allowed) == nil else { return nil }
-        return .special(network)
+        guard first(self.allowed) == nil else { return nil }
+        if let network = first(Self.refused) { return .special(network) }
+        return address.isIPv4 || first(Self.assigned) != nil ? nil : .unassigned
     }
 }

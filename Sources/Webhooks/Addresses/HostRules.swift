@@ -4,12 +4,21 @@ public struct HostRules: Sendable, Equatable {
     public struct Pattern: Sendable, Hashable, CustomStringConvertible {
         public let description: String
 
-        /// `nil` where it could match nothing.
+        /// `nil` where it could match nothing. A final dot, which makes a name absolute, does not count: the hosts of URLs
+        /// have none.
         public init?(_ text: some StringProtocol) {
-            let text = text.lowercased()
+            var text = text.lowercased()
+            if text.hasSuffix("."), !text.hasSuffix("..") { text.removeLast() }
             let host = text.hasPrefix("*.") ? String(text.dropFirst(2)) : text
-            guard !host.isEmpty, !host.contains("*"), !host.contains("/") else { return nil }
-            description = text
+            guard !host.isEmpty, !host.hasPrefix("."), !host.hasSuffix("."), !host.contains("*"), !host.contains("/")
+            else { return nil }
+            // An address in the one form that URLs are brought to.
+            let isBracketed = text.hasPrefix("[") && text.hasSuffix("]")
+            if let address = IPAddress(isBracketed ? text.dropFirst().dropLast() : text[...]) {
+                description = address.isIPv4 ? "\(address)" : "[\(address)]"
+            } else {
+                description = text
+            }
         }
 
         /// - Parameter host: as `WebhookURL.hostText`, in lower case.
