@@ -44,7 +44,7 @@ let layers: [Target] = [
     .target(
         name: "Webhooks",
         dependencies: [
-            "ChatModel", "PeerChecks", httpClient, crypto, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+            "ChatModel", "PeerChecks", httpClient, crypto, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, logging,
         ],
         swiftSettings: strict),
     .target(

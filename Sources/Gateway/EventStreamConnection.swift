@@ -208,7 +208,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         guard session != nil, !isClosed else { throw ChannelError.ioOnClosedChannel }
         follow(channel)
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(HTTP2AnswerGuard())
+        try pipeline.addHandler(HTTP2StatusGuard())
         try pipeline.addHandler(HTTP2FramePayloadToHTTP1ClientCodec(httpProtocol: .https))
         try pipeline.addHandler(self)
     }
@@ -389,7 +389,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         switch error {
         case HTTPParserError.invalidEOFState: nil
         case is HTTPParserError: "The gateway answered with something that is not HTTP/1.1."
-        case is HTTP2AnswerGuard.BadStatus: HTTPResponseHead.noStatus
+        case is HTTP2StatusGuard.BadStatus: HTTPResponseHead.noStatus
         default: nil
         }
     }

@@ -80,11 +80,16 @@ import Testing
         }
     }
 
-    @Test func aProxyThatRefusesIsAFailure() async throws {
-        try await ScriptedServer.with(script: { _ in
-            .reply("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
-        }) { proxy in
-            var configuration = SenderSupport.configuration()
+    /// Also in ways that no proxy should.
+    @Test(arguments: [
+        "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 000 Odd\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 099 Odd\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
+        "HTTP/1.1 403 No\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n\r\n", "nonsense\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 No\r\n\r\n",
+    ])
+    func aProxyThatRefusesIsAFailure(answer: String) async throws {
+        try await ScriptedServer.with(script: { _ in .reply(answer) }) { proxy in
+            var configuration = SenderSupport.configuration(timeout: .seconds(3))
             configuration.proxy = .init(host: "127.0.0.1", port: proxy.port)
             try await SenderSupport.withSender(configuration) { sender in
                 let outcome = await sender.post(SenderSupport.task("http://hooks.test:8080/a"))

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import ChatModel
 import NIOCore
 import NIOHTTP1
+import Webhooks
 
 /// Asks an OpenAI-compatible HTTP server and passes its stream on, one message for each event.
 final class UpstreamBridge: Sendable {
@@ -38,6 +39,8 @@ final class UpstreamBridge: Sendable {
         // A client of the bridge is to hear at once that there is no upstream.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 1024
+        // A stream may be of any length.
+        GuardedConnections(url: upstream.url, maximumAnswerSize: .max / 2)?.install(in: &configuration)
         self.client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
     }
 

@@ -21,6 +21,8 @@ public enum WebhookDelivery {
         case tooOld = "too_old"
         /// An operator, or an earlier 410, has turned the endpoint off.
         case endpointDisabled = "endpoint_disabled"
+        /// Workers died when they posted it, also when it was tried alone.
+        case workersDied = "workers_died"
     }
 
     /// What `Retry-After` may ask for at most.
@@ -37,6 +39,9 @@ public enum WebhookDelivery {
         switch outcome.kind {
         case .delivered: return .delivered
         case .abandoned: return .handBack
+        case .crowded:
+            return self.postpone(
+                task, for: EndpointLanes.busyWait, configuration: configuration, now: now, random: random)
         case .status(410): return .dead(.endpointGone)
         case .status, .refused, .dns, .connect, .tls, .timeout, .closed, .invalidResponse: break
         }

@@ -1,9 +1,9 @@
 /// What came of one try.
 public struct WebhookOutcome: Sendable, Equatable {
     public enum Kind: Sendable, Equatable {
-        /// A complete 2xx answer.
+        /// The head of a 2xx answer; its body may be cut.
         case delivered
-        /// A complete answer of any other status.
+        /// The head of an answer of any other status.
         case status(Int)
         /// Not posted: the configuration, or the address that the host resolves to, forbids it.
         case refused
@@ -15,12 +15,17 @@ public struct WebhookOutcome: Sendable, Equatable {
         case tls
         /// The deadline passed, at whichever stage.
         case timeout
-        /// The connection was lost before the answer was complete.
+        /// The connection was lost before the head of the answer was complete.
         case closed
         /// What came back is no HTTP.
         case invalidResponse
         /// The worker is stopping: nothing can be said about the endpoint, and no try was spent.
         case abandoned
+        /// This worker has too much to do with others: not posted, nothing said about the endpoint, no try spent.
+        case crowded
+
+        /// Whether anything was tried.
+        public var isTry: Bool { self != .abandoned && self != .crowded }
 
         /// One word for logs and metrics.
         public var name: String {
@@ -35,6 +40,7 @@ public struct WebhookOutcome: Sendable, Equatable {
             case .closed: "closed"
             case .invalidResponse: "invalid_response"
             case .abandoned: "abandoned"
+            case .crowded: "crowded"
             }
         }
     }

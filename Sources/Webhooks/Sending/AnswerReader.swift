@@ -8,7 +8,7 @@ internal import Synchronization
 final class AnswerReader: HTTPClientResponseDelegate {
     typealias Response = Void
 
-    /// Thrown at the client to make it drop the rest of a long answer and its connection.
+    /// Thrown at the client to make it drop the rest of a long or slow answer and its connection.
     struct AnswerCut: Error {}
 
     struct Answer {
@@ -20,8 +20,12 @@ final class AnswerReader: HTTPClientResponseDelegate {
         var kept: [UInt8] = []
     }
 
+    /// How long after its head an answer's body may take; the status says all that matters.
+    static let bodyTime = TimeAmount.seconds(2)
+
     private let state = Mutex(Answer())
     private let maximumSize: Int
+    private let timer = Mutex<Scheduled<Void>?>(nil)
 
     /// - Parameter maximumSize: bytes of the body after which the rest is not read.
     init(maximumSize: Int) {
@@ -40,6 +44,8 @@ final class AnswerReader: HTTPClientResponseDelegate {
             $0.status = Int(head.status.code)
             $0.retryAfter = head.headers.first(name: "retry-after")
         }
+        let timer = task.eventLoop.scheduleTask(in: Self.bodyTime) { task.fail(reason: AnswerCut()) }
+        self.timer.withLock { $0 = timer }
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
@@ -54,5 +60,9 @@ final class AnswerReader: HTTPClientResponseDelegate {
             ? task.eventLoop.makeFailedFuture(AnswerCut()) : task.eventLoop.makeSucceededVoidFuture()
     }
 
-    func didFinishRequest(task: HTTPClient.Task<Void>) throws {}
+    func didFinishRequest(task: HTTPClient.Task<Void>) throws { self.stopTimer() }
+
+    func didReceiveError(task: HTTPClient.Task<Void>, _ error: any Error) { self.stopTimer() }
+
+    private func stopTimer() { self.timer.withLock { $0 }?.cancel() }
 }

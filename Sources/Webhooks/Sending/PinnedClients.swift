@@ -1,7 +1,5 @@
 internal import AsyncHTTPClient
 internal import NIOCore
-internal import NIOSSL
-internal import PeerChecks
 internal import Synchronization
 
 /// HTTP clients, each of which connects one host to one vetted address, and to no other.
@@ -10,7 +8,7 @@ internal import Synchronization
 /// initializer runs after the handshake. But `dnsOverride`, which is fixed for a client's life, makes it connect to a
 /// given address while certificate, SNI and `Host` stay the name's. So there is a client for each (host, address): not
 /// even a SYN goes to an address that was not judged, a name that changes its address gets another client, and
-/// connections are reused as long as the name stays where it is. The initializer checks the peer all the same.
+/// connections are reused as long as the name stays where it is. `GuardedConnections` checks the peer all the same.
 final class PinnedClients: Sendable {
     struct Key: Hashable {
         let host: String
@@ -18,6 +16,8 @@ final class PinnedClients: Sendable {
         var address: IPAddress?
         /// Connections with one client certificate are not used for an endpoint with another.
         var certificate: WebhookOptions.ClientCertificate?
+        /// Posts of this one never take a connection that another post has used.
+        var isFresh = false
     }
 
     private struct Entry {
@@ -78,11 +78,16 @@ final class PinnedClients: Sendable {
         }
     }
 
+    var isShutDown: Bool { self.state.withLock { $0.isShutDown } }
+
     func isWarm(_ key: Key) -> Bool {
         self.state.withLock { $0.entries[key] != nil }
     }
 
-    /// Cuts what is under way; returns when all connections are closed.
+    /// How long a shutdown waits for connections to close: no peer may hold up the end of the worker.
+    private static let closingTime = TimeAmount.seconds(5)
+
+    /// Cuts what is under way; returns when all connections are closed, or soon after.
     func shutdown() async {
         let clients = self.state.withLock { state in
             state.isShutDown = true
@@ -90,8 +95,18 @@ final class PinnedClients: Sendable {
             return state.entries.values.map(\.client)
         }
         await withTaskGroup(of: Void.self) { group in
-            for client in clients { group.addTask { try? await client.shutdown() } }
+            for client in clients { group.addTask { await Self.close(client, self.group.any()) } }
         }
+    }
+
+    private static func close(_ client: HTTPClient, _ loop: any EventLoop) async {
+        let promise = loop.makePromise(of: Void.self)
+        let timer = loop.scheduleTask(in: Self.closingTime) { promise.succeed() }
+        client.shutdown(queue: .global()) { _ in
+            timer.cancel()
+            promise.succeed()
+        }
+        try? await promise.futureResult.get()
     }
 
     private static func sweep(_ state: inout State, now: ContinuousClock.Instant) -> [HTTPClient] {
@@ -110,38 +125,8 @@ final class PinnedClients: Sendable {
         if let address = key.address.map({ "\($0)" }), key.host != address {
             configuration.dnsOverride = [key.host: address]
         }
-        let limit = self.maximumAnswerSize
-        configuration.http1_1ConnectionDebugInitializer = { channel in
-            Self.check(channel, key).flatMapThrowing {
-                let limiter = AnswerSizeLimiter(maximumSize: limit)
-                let pipeline = channel.pipeline.syncOperations
-                if let tls = try? pipeline.handler(type: NIOSSLClientHandler.self) {
-                    try pipeline.addHandler(limiter, position: .after(tls))
-                } else {
-                    try pipeline.addHandler(limiter, position: .first)
-                }
-            }
-        }
-        configuration.http2ConnectionDebugInitializer = { channel in Self.check(channel, key) }
+        GuardedConnections(host: key.host, address: key.address, maximumAnswerSize: self.maximumAnswerSize)
+            .install(in: &configuration)
         return HTTPClient(eventLoopGroupProvider: .shared(self.group), configuration: configuration)
-    }
-
-    /// Fails, and closes the connection, where its peer is not the address that was vetted, or not the host by its
-    /// certificate. Before a byte of a request.
-    private static func check(_ channel: any Channel, _ key: Key) -> EventLoopFuture<Void> {
-        channel.eventLoop.submit {
-            do {
-                if let address = key.address {
-                    guard let peer = channel.remoteAddress.flatMap({ IPAddress($0) }), peer == address else {
-                        throw PostFailure.UnvettedPeer()
-                    }
-                }
-                try ServerIdentity.verify(channel, isFor: key.host)
-            } catch {
-                // The client forgets a connection whose initializer fails, and does not close it.
-                channel.eventLoop.execute { channel.close(promise: nil) }
-                throw error
-            }
-        }
     }
 }

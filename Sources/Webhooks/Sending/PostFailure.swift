@@ -22,6 +22,10 @@ enum PostFailure {
             return (.invalidResponse, "the answer is too long")
         case is ServerIdentity.NameMismatch:
             return (.tls, "the certificate is not for this name")
+        case let error as AnswerOrder.InvalidAnswer:
+            return (.invalidResponse, self.oneLine("\(error)"))
+        case is StaleConnection:
+            return (.closed, "the connection was closed")
         case is UnvettedPeer:
             return (.refused, "the connection's peer is not the address that was vetted")
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
@@ -40,6 +44,17 @@ enum PostFailure {
         default:
             return (requestStarted ? .invalidResponse : .connect, self.oneLine("\(type(of: error))"))
         }
+    }
+
+    /// Whether the peer had given up a connection before it looked at the request: then another connection may do.
+    static func isStale(_ error: any Error, requestStarted: Bool) -> Bool {
+        if error is StaleConnection { return true }
+        guard !requestStarted else { return false }
+        // It was lost between its last request and this one.
+        if case ChannelError.ioOnClosedChannel = error { return true }
+        // The second is what the client says of a connection of HTTP/2 that is going away.
+        let error = error as? HTTPClientError
+        return error == .remoteConnectionClosed || error == .cancelled
     }
 
     private static func kind(_ error: HTTPClientError) -> WebhookOutcome.Kind {

@@ -57,7 +57,7 @@ public final class WebhookSender: Sendable {
             self.resolver = resolver
             self.systemResolver = nil
         } else {
-            let systemResolver = SystemHostResolver(threads: 8, group: group)
+            let systemResolver = SystemHostResolver(group: group)
             self.resolver = systemResolver
             self.systemResolver = systemResolver
         }
@@ -79,14 +79,16 @@ public final class WebhookSender: Sendable {
         self.currentPolicy.withLock { $0 = WebhookPolicy(configuration: configuration) }
     }
 
-    /// Makes one try. Ends within the configured timeout, whatever the endpoint does; a cancelled one is `abandoned`.
+    /// Makes one try. Ends within the configured timeout, whatever the endpoint does, and at most once more that time spent
+    /// waiting for a look-up's turn; a cancelled one is `abandoned`.
     public func post(_ task: WebhookTask) async -> WebhookOutcome {
         guard self.gate.enter() else { return WebhookOutcome(kind: .abandoned) }
         defer { self.gate.leave() }
         let start = ContinuousClock.now
         let deadline = start + self.policy.configuration.timeout
-        var outcome = await self.outcome(of: task, deadline: deadline)
-        outcome.latency = .now - start
+        var waited = Duration.zero
+        var outcome = await self.outcome(of: task, deadline: deadline, waited: &waited)
+        outcome.latency = .now - start - waited
         return outcome
     }
 
@@ -105,7 +107,10 @@ public final class WebhookSender: Sendable {
         }
     }
 
-    private func outcome(of task: WebhookTask, deadline: ContinuousClock.Instant) async -> WebhookOutcome {
+    /// - Parameter waited: how long the name waited for its turn to be looked up; the endpoint's time begins after that.
+    private func outcome(
+        of task: WebhookTask, deadline: ContinuousClock.Instant, waited: inout Duration
+    ) async -> WebhookOutcome {
         let resolved: WebhookPolicy.Resolved
         do {
             resolved = try self.policy.resolve(task.target, customer: task.customer)
@@ -115,14 +120,15 @@ public final class WebhookSender: Sendable {
         if self.policy.configuration.proxy != nil {
             // The proxy resolves the name, and enforces where it may lead.
             let key = self.key(resolved, address: nil)
-            return await self.post(task, to: resolved, key: key, deadline: deadline).0
+            return await self.postTwice(task, to: resolved, key: key, deadline: deadline).0
         }
         let addresses: [IPAddress]
         switch resolved.url.host {
         case .address(let address): addresses = [address]
         case .name(let name):
             do {
-                addresses = try await self.resolver.addresses(of: name, deadline: deadline)
+                let resolution = try await self.resolver.resolve(name, for: task.customer, deadline: deadline)
+                (addresses, waited) = (resolution.addresses, resolution.waited)
             } catch {
                 return Self.resolverFailure(error)
             }
@@ -134,7 +140,7 @@ public final class WebhookSender: Sendable {
                 return WebhookOutcome(kind: .refused, detail: "the host has the address \(address) (\(refusal))")
             }
         }
-        return await self.post(task, to: resolved, addresses: addresses, deadline: deadline)
+        return await self.post(task, to: resolved, addresses: addresses, deadline: deadline + waited)
     }
 
     private func key(_ resolved: WebhookPolicy.Resolved, address: IPAddress?) -> PinnedClients.Key {
@@ -152,26 +158,47 @@ public final class WebhookSender: Sendable {
         let warm = keys.filter { self.clients.isWarm($0) }
         var outcome = WebhookOutcome(kind: .connect, detail: "no address")
         for key in warm + keys.filter({ !warm.contains($0) }) {
-            let (result, requestStarted) = await self.post(task, to: resolved, key: key, deadline: deadline)
+            let (result, requestStarted) = await self.postTwice(task, to: resolved, key: key, deadline: deadline)
             outcome = result
             guard !requestStarted, result.kind == .connect || result.kind == .timeout, .now < deadline else { break }
         }
         return outcome
     }
 
-    private func post(
+    /// Once more at once, on a connection of its own, where the first went to a connection that the endpoint had given up:
+    /// the endpoint did nothing wrong, and no try is spent.
+    private func postTwice(
         _ task: WebhookTask, to resolved: WebhookPolicy.Resolved, key: PinnedClients.Key,
         deadline: ContinuousClock.Instant
     ) async -> (WebhookOutcome, requestStarted: Bool) {
-        let request: HTTPClient.Request
+        let first = await self.post(task, to: resolved, key: key, deadline: deadline)
+        guard first.isStale, !Task.isCancelled, .now < deadline else { return (first.outcome, first.requestStarted) }
+        var fresh = key
+        fresh.isFresh = true
+        var second = await self.post(task, to: resolved, key: fresh, deadline: deadline)
+        if second.isStale, !Task.isCancelled, !self.clients.isShutDown {
+            second.outcome = WebhookOutcome(kind: .closed, detail: "the connection was closed")
+        }
+        return (second.outcome, second.requestStarted)
+    }
+
+    private func post(
+        _ task: WebhookTask, to resolved: WebhookPolicy.Resolved, key: PinnedClients.Key,
+        deadline: ContinuousClock.Instant
+    ) async -> (outcome: WebhookOutcome, requestStarted: Bool, isStale: Bool) {
+        var request: HTTPClient.Request
         do {
             request = try WebhookRequest(
                 task: task, resolved: resolved, configuration: self.policy.configuration, now: self.wallClock()
             ).forClient()
         } catch {
-            return (WebhookOutcome(kind: .refused, detail: "the URL is read differently by the HTTP client"), true)
+            return (
+                WebhookOutcome(kind: .refused, detail: "the URL is read differently by the HTTP client"), true, false
+            )
         }
-        guard let client = self.clients.acquire(key) else { return (WebhookOutcome(kind: .abandoned), true) }
+        // HTTP/2 leaves it out; there the pool of these posts is small enough.
+        if key.isFresh { request.headers.add(name: "connection", value: "close") }
+        guard let client = self.clients.acquire(key) else { return (WebhookOutcome(kind: .abandoned), true, false) }
         defer { self.clients.release(key) }
 
         let reader = AnswerReader(maximumSize: self.policy.configuration.maximumResponseSize)
@@ -190,16 +217,22 @@ public final class WebhookSender: Sendable {
         } catch {
             failure = error
         }
-        return (self.outcome(reader.answer, failure: failure), reader.answer.requestStarted)
+        let answer = reader.answer
+        let isStale = failure.map { PostFailure.isStale($0, requestStarted: answer.requestStarted) } ?? false
+        return (self.outcome(answer, failure: failure), answer.requestStarted, isStale)
     }
 
     private func outcome(_ answer: AnswerReader.Answer, failure: (any Error)?) -> WebhookOutcome {
         var outcome = WebhookOutcome(kind: .delivered, status: answer.status, answer: answer.kept)
         outcome.retryAfter = answer.retryAfter.flatMap { RetryAfter.parse($0, now: self.wallClock()) }
-        if let failure {
-            (outcome.kind, outcome.detail) = PostFailure.classify(failure, requestStarted: answer.requestStarted)
-        } else if let status = answer.status {
+        if let status = answer.status {
+            // The head was whole: what a slow, cut or broken body would have added changes nothing.
             outcome.kind = (200..<300).contains(status) ? .delivered : .status(status)
+            if let failure {
+                outcome.detail = PostFailure.classify(failure, requestStarted: true).detail
+            }
+        } else if let failure {
+            (outcome.kind, outcome.detail) = PostFailure.classify(failure, requestStarted: answer.requestStarted)
         } else {
             outcome.kind = .invalidResponse
         }
@@ -210,6 +243,7 @@ public final class WebhookSender: Sendable {
         switch error {
         case HostResolverError.failed(let reason): WebhookOutcome(kind: .dns, detail: reason)
         case HostResolverError.timedOut: WebhookOutcome(kind: .timeout, detail: "the name was not resolved in time")
+        case HostResolverError.busy: WebhookOutcome(kind: .crowded, detail: "too many names are looked up")
         case HostResolverError.stopped, is CancellationError: WebhookOutcome(kind: .abandoned)
         default: WebhookOutcome(kind: .dns, detail: "\(type(of: error))")
         }

@@ -4,6 +4,7 @@ import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Webhooks
 
 /// Asks a running worker's admin server, over TCP or a unix socket.
 package struct AdminClient: Sendable {
@@ -39,8 +40,9 @@ package struct AdminClient: Sendable {
 
     /// What `/status` says.
     package func status() async throws(Unavailable) -> JSONValue {
-        let client = HTTPClient(
-            eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        GuardedConnections(host: listen, maximumAnswerSize: 2 * Self.largest).install(in: &configuration)
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let result: Result<JSONValue, Unavailable>
         do {
             let response = try await client.execute(HTTPClientRequest(url: base + "/status"), timeout: Self.timeout)

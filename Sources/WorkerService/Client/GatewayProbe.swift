@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import Webhooks
 
 /// Opens one gateway with each of its keys, and asks for its list of models: what `check` says of it. Sends no chat request.
 struct GatewayProbe {
@@ -111,6 +112,7 @@ enum ModelList: Equatable {
         if let file = gateway.certificateAuthorityFile { tls.trustRoots = .file(file) }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
         configuration.timeout.connect = .milliseconds(gateway.connectTimeout.wholeMilliseconds)
+        GuardedConnections(host: gateway.endpoint.host, maximumAnswerSize: 2 * longest).install(in: &configuration)
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let list = await fetch(url(gateway.endpoint), gateway, key, client)
         try? await client.shutdown()

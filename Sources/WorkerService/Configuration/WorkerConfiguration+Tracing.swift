@@ -30,7 +30,8 @@ extension WorkerConfiguration {
         let headers =
             tracing.headersFile.map { self.headers($0, at: ["tracing", "headers_file"], reader, report) } ?? []
         return SpanExporter.Target(
-            endpoint: endpoint.description, headers: headers.map { ($0.name, $0.value) }, service: tracing.service,
+            endpoint: endpoint.description, host: endpoint.host, headers: headers.map { ($0.name, $0.value) },
+            service: tracing.service,
             instance: workerName(in: reader.environment))
     }
 }

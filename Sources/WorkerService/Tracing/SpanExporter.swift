@@ -3,8 +3,10 @@ import JobRunner
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import ServiceLifecycle
 import Synchronization
+import Webhooks
 
 /// Spans that have ended and are not sent yet: so many at most, and those that come then are dropped and counted. Any thread.
 final class SpanBuffer: Sendable {
@@ -41,6 +43,8 @@ final class SpanBuffer: Sendable {
 struct SpanExporter: Service {
     struct Target: Sendable {
         var endpoint: String
+        /// Of the endpoint, as its certificate has to name it.
+        var host: String
         var headers: [(name: String, value: String)]
         var service: String
         var instance: String
@@ -55,12 +59,12 @@ struct SpanExporter: Service {
     private static let look = Duration.milliseconds(200)
     private static let timeout = TimeAmount.seconds(5)
     private static let tries = 3
+    private static let maximumAnswerSize = 2 << 20
     /// What OTLP says may be sent again.
     private static let retryable: Set<UInt> = [429, 502, 503, 504]
 
     func run() async {
-        let client = HTTPClient(
-            eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
+        let client = Self.client(for: target)
         let isStopping = Flag()
         await withGracefulShutdownHandler {
             let clock = ContinuousClock()
@@ -88,6 +92,15 @@ struct SpanExporter: Service {
         while buffer.count > 0, await export(client, isStopping) == nil {}
         dropRest()
         try? await client.shutdown()
+    }
+
+    /// No byte of a span or a header leaves for a peer whose certificate is not for the collector's name.
+    static func client(for target: Target) -> HTTPClient {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        var configuration = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
+        GuardedConnections(host: target.host, maximumAnswerSize: maximumAnswerSize).install(in: &configuration)
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
     private func dropRest() { buffer.dropped.add(buffer.take(atMost: .max).count) }

@@ -3,7 +3,7 @@ package import NIOHTTP2
 
 /// Stands in the channel of an HTTP/2 stream of a client, before the codec that makes HTTP/1.1's parts of its frames: that codec
 /// takes any whole number for a status, and a negative one ends the process. Bound to the channel's event loop.
-package final class HTTP2AnswerGuard: ChannelInboundHandler {
+package final class HTTP2StatusGuard: ChannelInboundHandler {
     package typealias InboundIn = HTTP2Frame.FramePayload
     package typealias InboundOut = HTTP2Frame.FramePayload
 
