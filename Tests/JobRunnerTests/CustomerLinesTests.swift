@@ -17,10 +17,22 @@ private final class Lines {
         value.left(id, of: customer, for: wait, now: now)
     }
 
+    var customers: Int { value.customers }
+
     func done(_ id: String, of customer: String) -> [CustomerLines.Action] { value.done(id, of: customer) }
 }
 
 @Suite struct CustomerLinesTests {
+    /// Customers whose tasks went to wait in the broker, and were taken from there by somebody.
+    @Test func customersThatDoNotComeBackAreForgotten() {
+        let lines = Lines()
+        for customer in 0..<10_000 {
+            _ = lines.arrive("1", of: "c\(customer)", now: Int64(customer) * 1_000)
+            lines.left("1", of: "c\(customer)", for: 1_000, now: Int64(customer) * 1_000)
+        }
+        #expect(lines.customers < 2_048)
+    }
+
     @Test func oneAfterAnotherForACustomerAndAtOnceForOthers() {
         let lines = Lines()
         let turns = [

@@ -31,10 +31,41 @@ private final class Lanes {
 
     func cancel(_ ticket: UInt64) -> Bool { value.cancel(ticket) }
     func close() -> [UInt64] { value.close() }
+    var count: Int { value.laneCount }
 }
 
 @Suite struct EndpointLanesTests {
     private static let now = ContinuousClock.now
+
+    /// A customer can name endless URLs that fail; each breaker would be remembered for ever.
+    @Test(arguments: [Duration.milliseconds(1), .seconds(1)]) func failingEndpointsAreForgottenInTheEnd(step: Duration)
+    {
+        let lanes = Lanes(
+            EndpointLanes(policy: .init(mostLanes: 2_000, idleTime: .seconds(600), breaker: .init(failures: 1))))
+        for ticket in 0..<20_000 as Range<UInt64> {
+            let time = Self.now + step * Int(ticket)
+            let arrival = lanes.arrive(ticket, at: EndpointID(text: "https://h#\(ticket)"), now: time)
+            #expect(arrival == .start)
+            _ = lanes.ended(ticket, .failure, now: time)
+        }
+        #expect(lanes.count <= 2_000)
+        // The last ones are known still.
+        let last = lanes.arrive(20_000, at: EndpointID(text: "https://h#19999"), now: Self.now + step * 20_000)
+        #expect(last != .start)
+    }
+
+    @Test func lanesWithPostsAreNeverForgotten() {
+        let lanes = Lanes(
+            EndpointLanes(policy: .init(concurrency: 5_000, mostLanes: 100, breaker: .init(failures: 1))))
+        for ticket in 0..<1_000 as Range<UInt64> {
+            _ = lanes.arrive(ticket, at: EndpointID(text: "e\(ticket)"), now: Self.now)
+        }
+        #expect(lanes.count == 1_000)
+        for ticket in 0..<1_000 as Range<UInt64> {
+            #expect(lanes.ended(ticket, .failure, now: Self.now).change == .open)
+        }
+        #expect(lanes.fast == 0)
+    }
     private static let good = EndpointID(text: "good")
     private static let bad = EndpointID(text: "bad")
 

@@ -26,20 +26,27 @@ struct CustomerLines {
     private static let patience: Int64 = 120_000
     /// Until the next look where nobody knows when the one before is through.
     private static let glance: Int64 = 5_000
+    /// Places of one customer that are remembered; whoever comes then goes back to the broker without one.
+    private static let longestLine = 10_000
     private var lines: [String: [Entry]] = [:]
+    private var sweepAt = 1_024
+
+    var customers: Int { lines.count }
 
     init(mostHeld: Int = 100) { self.mostHeld = mostHeld }
 
     /// A task that is due has come out of the queue.
     mutating func arrive(_ id: String, of customer: String, now: Int64) -> Turn {
+        sweep(now: now)
         var line = lines[customer] ?? []
         defer { lines[customer] = line }
         // Nobody waits for those that do not come back; what is at hand stays.
-        line.removeAll { entry in
-            entry.id != id && entry.expected.map { now - $0 > Self.patience } ?? false
-        }
+        line.removeAll { $0.id != id && Self.isLost($0, now: now) }
         let place = line.firstIndex { $0.id == id } ?? line.endIndex
-        if place == line.endIndex { line.append(Entry(id: id)) }
+        if place == line.endIndex {
+            guard line.count < Self.longestLine else { return .away(Self.glance) }
+            line.append(Entry(id: id))
+        }
         line[place].expected = nil
         guard place > 0, let first = line.first else { return .go }
         if first.expected == nil, line.count(where: { $0.expected == nil }) <= mostHeld { return .hold }
@@ -70,5 +77,16 @@ struct CustomerLines {
         lines[customer] = line.isEmpty ? nil : line
         guard let first = line.first, first.expected == nil else { return [] }
         return [.go(first.id)]
+    }
+
+    private static func isLost(_ entry: Entry, now: Int64) -> Bool {
+        entry.expected.map { now - $0 > patience } ?? false
+    }
+
+    /// Customers of whom nothing comes any more.
+    private mutating func sweep(now: Int64) {
+        guard lines.count >= sweepAt else { return }
+        lines = lines.filter { !$0.value.allSatisfy { Self.isLost($0, now: now) } }
+        sweepAt = max(1_024, lines.count * 2)
     }
 }

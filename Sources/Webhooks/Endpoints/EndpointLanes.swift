@@ -15,6 +15,10 @@ struct EndpointLanes {
         var endpointConcurrency = 8
         /// Tasks of one endpoint that may wait here.
         var endpointWaiting = 64
+        /// Lanes that are remembered; a customer can name endless URLs.
+        var mostLanes = 10_000
+        /// A lane where nothing happens for so long is forgotten, whatever its breaker says.
+        var idleTime = Duration.seconds(3_600)
         var breaker = CircuitBreaker.Policy()
     }
 
@@ -39,9 +43,11 @@ struct EndpointLanes {
         var late = 0
         var waiting: [UInt64] = []
         var isReady = false
+        var lastUse: ContinuousClock.Instant
 
+        var isQuiet: Bool { running == 0 && waiting.isEmpty }
         /// Nothing would be forgotten with it.
-        var isIdle: Bool { running == 0 && waiting.isEmpty && breaker.state == .closed && breaker.failuresInARow == 0 }
+        var isIdle: Bool { isQuiet && breaker.state == .closed && breaker.failuresInARow == 0 }
     }
 
     private struct Post {
@@ -63,19 +69,24 @@ struct EndpointLanes {
     private var ready: [EndpointID] = []
     private var fast = 0
     private var slow = 0
-    private var sweepAt = 1_024
+    private var sweepAt: Int
     private var isClosed = false
 
-    init(policy: Policy) { self.policy = policy }
+    init(policy: Policy) {
+        self.policy = policy
+        sweepAt = min(1_024, policy.mostLanes)
+    }
 
     var underWay: (fast: Int, slow: Int) { (fast, slow) }
     func isUnderWay(_ ticket: UInt64) -> Bool { posts[ticket] != nil }
+    var laneCount: Int { lanes.count }
     func breaker(of endpoint: EndpointID) -> CircuitBreaker? { lanes[endpoint]?.breaker }
 
     mutating func arrive(_ ticket: UInt64, at endpoint: EndpointID, now: ContinuousClock.Instant) -> Arrival {
         guard !isClosed else { return .refused }
-        sweep()
-        var lane = lanes[endpoint] ?? Lane(breaker: CircuitBreaker(policy: policy.breaker))
+        sweep(now: now)
+        var lane = lanes[endpoint] ?? Lane(breaker: CircuitBreaker(policy: policy.breaker), lastUse: now)
+        lane.lastUse = now
         defer { lanes[endpoint] = lane }
         if let wait = lane.breaker.shut(now: now) { return .away(wait) }
         if fast < policy.concurrency, lane.running < lane.allowed, lane.waiting.isEmpty {
@@ -193,10 +204,18 @@ struct EndpointLanes {
         return dropped.map { .away($0, wait) }
     }
 
-    /// Forgets endpoints of which there is nothing to remember.
-    private mutating func sweep() {
+    /// Forgets endpoints of which there is nothing to remember, then those where nothing happened for long; where they are
+    /// too many all the same, those that were quiet for longest. A breaker that is forgotten is closed: the endpoint is asked
+    /// once more, and opens another.
+    private mutating func sweep(now: ContinuousClock.Instant) {
         guard lanes.count >= sweepAt else { return }
-        lanes = lanes.filter { !$0.value.isIdle }
-        sweepAt = max(1_024, lanes.count * 2)
+        lanes = lanes.filter { !$0.value.isIdle && !($0.value.isQuiet && now - $0.value.lastUse > policy.idleTime) }
+        if lanes.count >= policy.mostLanes {
+            let quiet = lanes.filter { $0.value.isQuiet }.sorted { $0.value.lastUse < $1.value.lastUse }
+            for (endpoint, _) in quiet.prefix(lanes.count - policy.mostLanes * 3 / 4) { lanes[endpoint] = nil }
+        }
+        sweepAt = max(min(1_024, policy.mostLanes), min(lanes.count * 2, policy.mostLanes))
+        // Only lanes with posts are left: the next sweep is not at each arrival.
+        if lanes.count >= sweepAt { sweepAt = lanes.count + 1_024 }
     }
 }
