@@ -36,6 +36,8 @@ package enum Failpoint: String, CaseIterable, Sendable {
     case handedBack = "handed-back"
     /// A message was put into the dead-letter queue, confirmed, not acked.
     case deadLettered = "dead-lettered"
+    /// A webhook of a job whose id begins with `poison-` is about to be posted: it kills every worker that tries.
+    case webhookPoison = "webhook-poison"
     /// A webhook was accepted by its endpoint, not acked.
     case webhookPosted = "webhook-posted"
     /// A webhook that waits was put into its next queue, confirmed, not acked.

@@ -112,6 +112,7 @@ public final class JobRunner: Sendable {
             consumptions += [
                 Consumption(queue: names.webhooks, prefetch: prefetch),
                 Consumption(queue: names.orderedWebhooks, prefetch: prefetch),
+                Consumption(queue: names.suspectWebhooks, prefetch: 1),
             ]
         }
         return consumptions + [

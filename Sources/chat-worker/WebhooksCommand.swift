@@ -28,11 +28,29 @@ struct EndpointArgument: ParsableArguments {
     func target() throws -> WebhookTarget {
         do { return try WebhookTarget(parsing: endpoint) } catch { throw ValidationError("\(error)") }
     }
+}
+
+/// An endpoint that is turned on or off.
+struct EndpointSwitchArguments: ParsableArguments {
+    @OptionGroup var argument: EndpointArgument
+    @Option(
+        help: ArgumentHelp("Whose, where it is a URL: an endpoint of jobs belongs to its customer.", valueName: "name"))
+    var customer: String?
 
     /// `https://host#0123456789abcdef` is what `list` prints for a URL.
     func id() throws -> EndpointID {
-        endpoint.contains("#") ? EndpointID(text: endpoint) : EndpointID(try target())
+        if argument.endpoint.contains("#") { return EndpointID(text: argument.endpoint) }
+        let target = try argument.target()
+        guard case .url = target else { return EndpointID(target, customer: "") }
+        guard let customer else {
+            throw ValidationError(
+                "a URL that jobs name belongs to a customer: say whose with --customer, or give what webhooks list prints"
+            )
+        }
+        return EndpointID(target, customer: customer)
     }
+
+    func validate() throws { _ = try id() }
 }
 
 struct WebhooksListCommand: AsyncParsableCommand {
@@ -40,7 +58,8 @@ struct WebhooksListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "Shows the endpoints: those of the configuration, and all that are not simply on.",
         discussion: """
-            A URL that a job named is shown as its origin and a fingerprint: its path may hold a token.
+            A URL that a job named is shown as its origin and a fingerprint of the customer and the URL: its path and query \
+            may hold a token, and what one customer's endpoint says concerns no other's.
 
             Example:
               chat-worker webhooks list --config worker.conf
@@ -109,7 +128,7 @@ struct WebhooksEnableCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var options: ConfigurationOptions
-    @OptionGroup var argument: EndpointArgument
+    @OptionGroup var argument: EndpointSwitchArguments
 
     func run() async throws { try EndpointSwitch.set(argument, .enabled, try options.load()) }
 }
@@ -121,22 +140,24 @@ struct WebhooksDisableCommand: AsyncParsableCommand {
             Its webhooks go to the dead-letter queue.
 
             Example:
-              chat-worker webhooks disable https://hooks.example.com/chat --config worker.conf
+              chat-worker webhooks disable https://hooks.example.com/chat --customer acme --config worker.conf
             """)
 
     @OptionGroup var options: ConfigurationOptions
-    @OptionGroup var argument: EndpointArgument
+    @OptionGroup var argument: EndpointSwitchArguments
 
     func run() async throws { try EndpointSwitch.set(argument, .disabled, try options.load()) }
 }
 
 private enum EndpointSwitch {
     static func set(
-        _ argument: EndpointArgument, _ state: EndpointEvent.State, _ configuration: WorkerConfiguration
+        _ arguments: EndpointSwitchArguments, _ state: EndpointEvent.State, _ configuration: WorkerConfiguration
     ) throws {
-        let id = try argument.id()
+        let id = try arguments.id()
         try Exit.mapping {
-            if case .endpoint(let name)? = try? argument.target(), configuration.webhooks.endpoints[name] == nil {
+            if case .endpoint(let name)? = try? arguments.argument.target(),
+                configuration.webhooks.endpoints[name] == nil
+            {
                 throw Unavailable("there is no webhook endpoint named \(name) in the configuration")
             }
             try EndpointJournal.write(

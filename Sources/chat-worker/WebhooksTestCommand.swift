@@ -39,7 +39,7 @@ struct WebhooksTestCommand: AsyncParsableCommand {
                     body: WebhookPayload.body(type: .test, timestamp: now.rfc3339, data: data),
                     createdAt: now.milliseconds))
             await sender.shutdown()
-            show(outcome, EndpointID(target))
+            show(outcome, EndpointID(target, customer: customer))
             if outcome.kind != .delivered { throw ExitCode(Exit.unavailable) }
         }
     }

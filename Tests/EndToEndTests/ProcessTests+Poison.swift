@@ -6,6 +6,49 @@ import Testing
 
 extension ProcessTests {
     @Suite(.serialized, .timeLimit(.minutes(4))) struct Poison {
+        /// A webhook that kills every worker that posts it: it ends in the dead-letter queue, all others are delivered, and
+        /// no job is blamed.
+        @Test func aWebhookThatKillsItsWorkerEndsAndBlamesNobody() async throws {
+            var settings = Deployment.Settings()
+            settings.gateway.tokens = 4
+            settings.gateway.firstTokenDelay = .milliseconds(5)
+            try await ProcessStage.run(settings) { stage in
+                let deployment = stage.deployment
+                // Declares the topology.
+                try await stage.startReadyWorker().kill()
+                var jobs = (0..<40).map { TestJob("neighbour-\($0)") }
+                jobs.insert(TestJob("poison-1", customer: "poisoner"), at: 20)
+                try await deployment.enqueue(jobs)
+                let supervisor = Task {
+                    var deaths = 0
+                    while !Task.isCancelled {
+                        let worker = try stage.startWorker(environment: ["CHAT_WORKER_FAILPOINT": "webhook-poison"])
+                        _ = try await worker.process.exitCode(timeout: .seconds(200))
+                        deaths += 1
+                    }
+                    return deaths
+                }
+                let dead = try await deployment.takeAll(deployment.names.dead, atLeast: 1)
+                #expect(dead.count == 1)
+                #expect(dead.first?.properties.headers.string("x-job") == "poison-1")
+                #expect(dead.first?.properties.headers.string("x-reason")?.hasPrefix("workers_died") == true)
+                #expect(dead.first?.properties.headers.string("x-stage") == "completing")
+                var delivered: Set<String> = []
+                for await hook in deployment.receiver.deliveries {
+                    delivered.insert(hook.job ?? "")
+                    if delivered.count == 40 { break }
+                }
+                #expect(!delivered.contains("poison-1"))
+                supervisor.cancel()
+                for worker in stage.workers { await worker.kill() }
+                let deaths = try await supervisor.value
+                // Twice beside others, twice alone; the last one was killed by this test.
+                #expect(deaths == 5, "\(deaths) workers died")
+                let left = try await deployment.takeAll(deployment.names.dead, atLeast: 0)
+                #expect(left.isEmpty, "nobody else is blamed")
+            }
+        }
+
         /// A job that kills every worker that runs it, among a thousand: it ends, with an answer and a webhook, in the
         /// dead-letter queue, and all others complete.
         @Test func aJobThatKillsItsWorkerEndsAndItsNeighboursComplete() async throws {

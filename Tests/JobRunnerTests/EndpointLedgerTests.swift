@@ -52,9 +52,57 @@ import Webhooks
     }
 
     @Test func aURLIsShownWithoutItsPath() {
-        let id = EndpointID(.url("https://hooks.example.com/token?x=1"))
+        let id = EndpointID(.url("https://hooks.example.com/token?x=1"), customer: "acme")
         #expect(id.text.hasPrefix("https://hooks.example.com#") && !id.text.contains("token"))
-        #expect(id == EndpointID(.url("https://hooks.example.com/token?x=2")))
-        #expect(id != EndpointID(.url("https://hooks.example.com/other")))
+        #expect(id == EndpointID(.url("https://hooks.example.com:443/token?x=1"), customer: "acme"))
+    }
+
+    /// One customer's 410 must not turn off what another names by the same URL, nor one query's another's.
+    @Test(arguments: [
+        ("https://hooks.example.com/token?x=2", "acme"), ("https://hooks.example.com/other?x=1", "acme"),
+        ("https://hooks.example.com/token?x=1", "other"),
+    ])
+    func anEndpointOfJobsIsItsCustomersAlone(url: String, customer: String) {
+        let id = EndpointID(.url("https://hooks.example.com/token?x=1"), customer: "acme")
+        let other = EndpointID(.url(url), customer: customer)
+        #expect(id != other)
+        var ledger = EndpointLedger()
+        ledger.note(EndpointEvent(endpoint: id, state: .disabled, time: Timestamp(milliseconds: 1), reason: .gone))
+        #expect(ledger.isDisabled(id) && !ledger.isDisabled(other))
+    }
+
+    /// Customers can turn endless URLs off by answering 410.
+    @Test func theLedgerIsBounded() {
+        var ledger = EndpointLedger(most: 100)
+        ledger.note(Self.event(.disabled, at: 1))
+        for index in 2..<10_000 as Range<Int64> {
+            ledger.note(
+                EndpointEvent(
+                    endpoint: EndpointID(text: "https://h#\(index)"), state: index % 2 == 0 ? .disabled : .open,
+                    time: Timestamp(milliseconds: index), worker: "w"))
+        }
+        #expect(ledger.entries.count <= 126)
+        #expect(ledger.isDisabled(Self.orders), "one of the configuration is remembered")
+        #expect(ledger.isDisabled(EndpointID(text: "https://h#9998")))
+        #expect(!ledger.isDisabled(EndpointID(text: "https://h#2")))
+    }
+
+    @Test func whatNobodyRepeatsIsForgotten() {
+        let day: Int64 = 86_400_000
+        var ledger = EndpointLedger()
+        ledger.note(Self.event(.open, at: 0, worker: "gone"))
+        ledger.note(Self.event(.open, at: 2 * day, worker: "alive"))
+        ledger.note(Self.event(.disabled, at: 0))
+        ledger.prune(now: Timestamp(milliseconds: 3 * day))
+        #expect(ledger.entries[Self.orders]?.open.keys.sorted() == ["alive"])
+        #expect(ledger.isDisabled(Self.orders), "that does not grow old")
+        ledger.note(Self.event(.enabled, at: 1))
+        ledger.note(Self.event(.closed, at: 3 * day, worker: "alive"))
+        ledger.prune(now: Timestamp(milliseconds: 3 * day))
+        #expect(ledger.entries.isEmpty)
+    }
+
+    @Test func aNamedEndpointIsOneForAll() {
+        #expect(EndpointID(.endpoint("a"), customer: "x") == EndpointID(.endpoint("a"), customer: "y"))
     }
 }

@@ -185,7 +185,7 @@ import Testing
                 "chat.webhooks",
                 "chat.dead", "chat.control", "chat.journal", "chat.endpoints", "chat.jobs.retry.5",
                 "chat.webhooks.retry.7",
-                "chat.webhooks.ordered", "chat.webhooks.ordered.retry.7",
+                "chat.webhooks.ordered", "chat.webhooks.ordered.retry.7", "chat.webhooks.suspect",
             ])
         let jobs = topology.queues.first { $0.name == "chat.jobs" }?.arguments
         #expect(jobs?.string("x-queue-type") == "quorum")

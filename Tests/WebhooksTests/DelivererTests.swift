@@ -172,7 +172,7 @@ private struct RecordingLogHandler: LogHandler {
                 let task = SenderSupport.task("http://127.0.0.1:\(server.port)/hook?a=1")
                 #expect(await deliverer.submit(task).breaker == nil)
                 #expect(await deliverer.submit(task).breaker == .open)
-                let third = await deliverer.submit(SenderSupport.task("http://127.0.0.1:\(server.port)/hook?a=2"))
+                let third = await deliverer.submit(SenderSupport.task("http://127.0.0.1:\(server.port)/hook?a=1"))
                 guard case .postpone(let wait) = third.decision else {
                     Issue.record("\(third.decision)")
                     return

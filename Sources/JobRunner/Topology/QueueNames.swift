@@ -19,6 +19,8 @@ public struct QueueNames: Sendable, Equatable {
     public var webhooks: String { "\(prefix).webhooks" }
     /// Webhooks whose order counts: one worker at a time consumes it.
     public var orderedWebhooks: String { "\(prefix).webhooks.ordered" }
+    /// Webhooks that may have killed workers, tried one at a time.
+    public var suspectWebhooks: String { "\(prefix).webhooks.suspect" }
     public var dead: String { "\(prefix).dead" }
     public var control: String { "\(prefix).control" }
     public var journal: String { "\(prefix).journal" }

@@ -58,6 +58,7 @@ public struct TopologyPlan: Sendable, Equatable {
             Self.unlimited(names.failed, Self.quorum),
             Self.unlimited(names.webhooks, Self.quorum),
             Self.unlimited(names.orderedWebhooks, Self.singleConsumer),
+            .init(name: names.suspectWebhooks, arguments: Self.unlimited(Self.singleConsumer)),
             Self.unlimited(names.dead, Self.quorum),
             .init(name: names.control, arguments: Self.stream(maximumAge: controlMaximumAge)),
             .init(name: names.journal, arguments: Self.stream(maximumAge: journalMaximumAge)),
@@ -93,9 +94,13 @@ public struct TopologyPlan: Sendable, Equatable {
 
     /// Earlier versions declared these without a limit, which 3.x understood as none.
     private static func unlimited(_ name: String, _ arguments: FieldTable) -> Topology.Queue {
+        .init(name: name, arguments: unlimited(arguments), formerArguments: arguments)
+    }
+
+    private static func unlimited(_ arguments: FieldTable) -> FieldTable {
         var limited = arguments
         limited["x-delivery-limit"] = .int(noDeliveryLimit)
-        return .init(name: name, arguments: limited, formerArguments: arguments)
+        return limited
     }
 
     /// The broker gives all of it to one consumer, and to the next one when that is gone.

@@ -68,6 +68,7 @@ final class EndpointDesk: StreamReader {
 
     /// What is about to be forgotten is written once more, with the time that it had: a newer word still counts.
     func isCurrent() {
+        ledger.withLock { $0.prune(now: WallClock.now()) }
         guard let agingTime else { return }
         let limit = Timestamp(milliseconds: WallClock.now().milliseconds - agingTime.milliseconds)
         for event in ledger.withLock({ $0.aging(before: limit) }) { say(event) }

@@ -12,11 +12,21 @@ package struct EndpointLedger: Sendable {
         package init() {}
 
         package var isDisabled: Bool { toggle?.state == .disabled }
+
+        fileprivate var lastTime: Int64 {
+            max(toggle?.time.milliseconds ?? 0, open.values.map(\.milliseconds).max() ?? 0)
+        }
     }
 
     package private(set) var entries: [EndpointID: Entry] = [:]
+    private let most: Int
+    /// How long a word counts that nobody repeats: that an endpoint was turned on again, or that a breaker is open in a worker
+    /// that may be gone.
+    private static let memory: Int64 = 2 * 86_400_000
 
-    package init() {}
+    /// - Parameter most: endpoints of URLs that are remembered. Beyond that the oldest are forgotten: one that is off is asked
+    ///   once more, and says so again. Those of the configuration are all remembered.
+    package init(most: Int = 10_000) { self.most = most }
 
     package mutating func note(_ event: EndpointEvent) {
         var entry = entries[event.endpoint] ?? Entry()
@@ -29,6 +39,24 @@ package struct EndpointLedger: Sendable {
         }
         // One that was turned on again is kept: an older word about it must not come after.
         entries[event.endpoint] = entry == Entry() ? nil : entry
+        if entries.count > most + most / 4 { prune(now: event.time) }
+    }
+
+    /// Forgets what is old, then, of endpoints of URLs that are too many, the oldest.
+    package mutating func prune(now: Timestamp) {
+        let (limit, overflow) = now.milliseconds.subtractingReportingOverflow(Self.memory)
+        guard !overflow else { return }
+        for (endpoint, entry) in entries {
+            var entry = entry
+            entry.open = entry.open.filter { $0.value.milliseconds >= limit }
+            if let toggle = entry.toggle, toggle.state == .enabled, toggle.time.milliseconds < limit {
+                entry.toggle = nil
+            }
+            entries[endpoint] = entry == Entry() ? nil : entry
+        }
+        guard entries.count > most else { return }
+        let ofURLs = entries.filter(\.key.isURL).sorted { $0.value.lastTime < $1.value.lastTime }
+        for (endpoint, _) in ofURLs.prefix(entries.count - most) { entries[endpoint] = nil }
     }
 
     package func isDisabled(_ endpoint: EndpointID) -> Bool { entries[endpoint]?.isDisabled ?? false }

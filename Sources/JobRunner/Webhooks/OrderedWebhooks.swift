@@ -43,6 +43,15 @@ final class OrderedWebhooks: Sendable {
         }
     }
 
+    /// It goes to where suspects are tried alone, and keeps its place.
+    func setAside(_ task: WebhookTask, now: Int64) -> [Action] {
+        state.withLock { state in
+            let id = Self.id(task)
+            _ = state.lines.arrive(id, of: task.customer, now: now)
+            return Self.take(state.lines.left(id, of: task.customer, for: Self.timeAlone, now: now), &state)
+        }
+    }
+
     func done(_ task: WebhookTask) -> [Action] {
         state.withLock { state in
             let actions = state.lines.done(Self.id(task), of: task.customer)
@@ -52,6 +61,9 @@ final class OrderedWebhooks: Sendable {
 
     /// The connection is gone: the broker gives all of it out again, in its own order, here or elsewhere.
     func forget() { state.withLock { $0 = State() } }
+
+    /// Milliseconds until one that is tried alone is expected back.
+    private static let timeAlone: Int64 = 5_000
 
     private static func take(_ actions: [CustomerLines.Action], _ state: inout State) -> [Action] {
         actions.compactMap { action in

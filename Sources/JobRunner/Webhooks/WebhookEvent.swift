@@ -18,7 +18,7 @@ enum WebhookEvent {
             .init("type", .string("webhook.\(state.rawValue)")), .init("webhook_id", .string(task.id)),
             .init("job", .string(task.job)), .init("customer", .string(task.customer)),
             .init("attempt", .integer(task.attempt)), .init("event", .string(task.eventType.rawValue)),
-            .init("endpoint", .string(EndpointID(task.target).text)), .init("tries", .integer(tries)),
+            .init("endpoint", .string(task.endpoint.text)), .init("tries", .integer(tries)),
             .init("time", .string(time.rfc3339)),
         ]
         if let status { members.append(.init("status", .integer(status))) }

@@ -11,13 +11,18 @@ extension WebhookRunner {
         _ result: WebhookDeliverer.Result? = nil
     ) {
         // A task that was not tried at last has no record of it.
-        let record = result.flatMap { $0.outcome.kind == .abandoned ? nil : $0.record }
+        let record = result.flatMap { $0.outcome.kind.isTry ? $0.record : nil }
         let tries = task.tries + (record == nil ? 0 : 1)
         defer { follow(order.done(task)) }
         tell(.dead, task, tries: tries, record?.status, reason.rawValue)
-        bury(
-            delivery, reason: reason.rawValue, detail: result?.outcome.detail ?? "", tries: tries,
-            adding: [WebhookTask.HeaderName.history: .string(task.historyHeader(adding: record))])
+        var notes: FieldTable = [WebhookTask.HeaderName.history: .string(task.historyHeader(adding: record))]
+        var detail = result?.outcome.detail ?? ""
+        if reason == .workersDied { detail = "workers died while they posted it, also when it was tried alone" }
+        if delivery.queue == host.names.suspectWebhooks, isOrdered(delivery, task) {
+            // Where it goes back to if it is replayed.
+            notes[Republication.Header.originQueue] = .string(host.names.orderedWebhooks)
+        }
+        bury(delivery, reason: reason.rawValue, detail: detail, tries: tries, adding: notes)
     }
 
     func tell(
@@ -32,15 +37,19 @@ extension WebhookRunner {
 
     /// Publishes the task to where it waits, then acks what it was.
     func move(_ delivery: Delivery, _ task: WebhookTask, waiting wait: Duration) {
-        let isOrdered = delivery.queue == host.names.orderedWebhooks
+        let isOrdered = isOrdered(delivery, task)
         guard let tier = tiers.tier(forRemaining: wait) else {
-            return publish(delivery, Result { try message(task, delivery.queue, delivery) })
+            return move(delivery, task, to: isOrdered ? host.names.orderedWebhooks : host.names.webhooks)
         }
         let queue =
             isOrdered
             ? host.names.orderedRetry(milliseconds: tier.milliseconds)
             : host.names.webhookRetry(milliseconds: tier.milliseconds)
-        publish(delivery, Result { try message(task.waiting(wait, in: tier), queue, delivery) })
+        move(delivery, task.waiting(wait, in: tier), to: queue)
+    }
+
+    func move(_ delivery: Delivery, _ task: WebhookTask, to queue: String) {
+        publish(delivery, Result { try message(task, queue, delivery) })
     }
 
     func bury(_ delivery: Delivery, reason: String, detail: String, tries: Int = 0, adding: FieldTable = [:]) {

@@ -8,10 +8,11 @@ internal import Webhooks
 /// Takes deliveries on the consumer's thread; tries run as tasks, away from the event loops of the token path.
 final class WebhookRunner: Sendable {
     let host: JobHost
-    private let deliverer: WebhookDeliverer
+    let deliverer: WebhookDeliverer
     let endpoints: EndpointDesk
     private let endpointEvents: StreamFollower
     let order = OrderedWebhooks()
+    let quarantine = Mutex(WebhookQuarantine())
     /// What came before those were read: nobody knows yet which endpoints are off.
     private let held = Mutex<[Delivery]?>([])
     let tiers: RetryTiers
@@ -47,6 +48,7 @@ final class WebhookRunner: Sendable {
     func lost() {
         held.withLock { $0 = [] }
         order.forget()
+        quarantine.withLock { $0.survived() }
     }
 
     var delivered: Int { deliveredCount.load(ordering: .relaxed) }
@@ -74,10 +76,11 @@ final class WebhookRunner: Sendable {
         } catch {
             return bury(delivery, reason: "malformed_task", detail: "\(error)")
         }
-        guard !endpoints.isDisabled(EndpointID(task.target)) else { return giveUp(delivery, task, .endpointDisabled) }
+        guard !endpoints.isDisabled(task.endpoint) else { return giveUp(delivery, task, .endpointDisabled) }
         let rest = task.remaining(now: host.wallClock().milliseconds)
         if tiers.tier(forRemaining: rest) != nil { return move(delivery, task, waiting: rest) }
-        guard delivery.queue == host.names.orderedWebhooks else { return post(delivery, task) }
+        guard passesQuarantine(delivery, task) else { return }
+        guard isOrdered(delivery, task) else { return post(delivery, task) }
         let turn = order.arrive(.init(delivery: delivery, task: task), now: host.wallClock().milliseconds)
         if let turn { follow([turn]) }
     }
@@ -92,6 +95,7 @@ final class WebhookRunner: Sendable {
                     $0, posting: task.id, ofJob: task.job, customer: task.customer, tries: task.tries, in: task.trace)
             }
             if let span { traced.trace = span.trace }
+            if task.job.hasPrefix("poison-") { Failpoint.webhookPoison.hit() }
             let result = await deliverer.submit(traced)
             span?.ended(
                 status: result.outcome.status,
@@ -137,9 +141,9 @@ final class WebhookRunner: Sendable {
     }
 
     private func finish(_ delivery: Delivery, _ task: WebhookTask, _ result: WebhookDeliverer.Result) {
-        if let state = result.breaker { endpoints.breaker(of: EndpointID(task.target), is: state) }
+        if let state = result.breaker { endpoints.breaker(of: task.endpoint, is: state) }
         let now = host.wallClock()
-        if result.outcome.kind != .abandoned {
+        if result.outcome.kind.isTry {
             host.metrics.webhooksByOutcome.add(result.record.outcome)
             host.metrics.webhook.record(Double(result.record.latencyMilliseconds) / 1_000)
         }
@@ -163,7 +167,7 @@ final class WebhookRunner: Sendable {
         case .dead(.endpointGone):
             // Known to all before the task is gone: else a crash would leave the endpoint on.
             work.enter()
-            endpoints.gone(EndpointID(task.target)) { [self] _ in
+            endpoints.gone(task.endpoint) { [self] _ in
                 giveUp(delivery, task, .endpointGone, result)
                 work.leave()
             }

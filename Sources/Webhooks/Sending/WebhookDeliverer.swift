@@ -38,7 +38,7 @@ public final class WebhookDeliverer: Sendable {
     /// deliverer is shut down, or the caller's task is cancelled, it is `handBack`.
     public func submit(_ task: WebhookTask) async -> Result {
         let ticket: UInt64
-        switch await self.gate.enter(EndpointID(task.target)) {
+        switch await self.gate.enter(task.endpoint) {
         case .granted(let granted): ticket = granted
         case .away(let wait):
             return self.untried(

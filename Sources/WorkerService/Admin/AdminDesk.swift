@@ -47,7 +47,7 @@ final class AdminDesk: Sendable {
             defer { session.close() }
             let all = [
                 names.jobsHigh, names.jobs, names.jobsLow, names.suspect, names.failed, names.webhooks,
-                names.orderedWebhooks, names.dead,
+                names.orderedWebhooks, names.suspectWebhooks, names.dead,
             ]
             let found = all.compactMap { name in
                 (try? session.inspectQueue(name)).map {

@@ -280,7 +280,7 @@ final class Deployment: Sendable {
             defer { session.close() }
             for queue in [
                 names.jobs, names.jobsHigh, names.jobsLow, names.suspect, names.failed, names.webhooks,
-                names.orderedWebhooks,
+                names.orderedWebhooks, names.suspectWebhooks,
             ]
             where queue != excepted {
                 try session.consume(queue, noAck: true)
