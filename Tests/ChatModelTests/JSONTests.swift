@@ -46,8 +46,8 @@ import Testing
     }
 
     @Test func badUTF8IsRefused() {
-        #expect(throws: JSONError(.invalidUTF8, at: 0)) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
-        #expect(throws: JSONError(.invalidUTF8, at: 0)) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
+        #expect(throws: JSONError(.invalidUTF8, at: 1)) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
+        #expect(throws: JSONError(.invalidUTF8, at: 1)) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
     }
 
     @Test func depthIsLimited() {

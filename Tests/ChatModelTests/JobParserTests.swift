@@ -37,6 +37,68 @@ import Testing
         )
     }
 
+    /// Nulls count as absent.
+    @Test func nullsAreAbsent() throws {
+        let envelope = JobEnvelope(messageID: "j", customer: "acme", profile: "quick")
+        #expect(try Self.parse(#"{"model":null,\#(Self.messages),"job":null}"#, envelope).model == "gemini")
+        let job = try Self.parse(
+            #"{"model":null,\#(Self.messages),"job":{"profile":"quick"}}"#,
+            JobEnvelope(
+                messageID: "j", customer: "acme"))
+        #expect(job.request.starts(with: #"{"model":"gemini-2.5-flash","messages""#.utf8))
+        do throws(InvalidJob) {
+            _ = try Self.parse(
+                #"{"model":null,\#(Self.messages),"job":null}"#, JobEnvelope(messageID: "j", customer: "a"))
+            Issue.record("a job without a model")
+        } catch {
+            #expect(error.field == "model" && error.customer == "a")
+        }
+    }
+
+    /// Who says two customers is answered as the one that is trusted, on that one's queues only.
+    @Test(
+        arguments: [
+            // The header's customer; their own queue where it is named, else their default one.
+            (JobRules.CustomerSource.job, JobEnvelope(customer: "bob"), "bob", "chat.reply.bob"),
+            (.job, .init(replyTo: "chat.reply.bob.web", customer: "bob"), "bob", "chat.reply.bob.web"),
+            (.job, .init(replyTo: "chat.reply.alice", customer: "bob"), "bob", "chat.reply.bob"),
+            (.job, .init(replyTo: "amq.rabbitmq.reply-to.g1", customer: "bob"), "bob", "amq.rabbitmq.reply-to.g1"),
+            (.job, .init(customer: "no name!"), nil, nil),
+            // The login, whatever is said.
+            (.userID, .init(userID: "carol", customer: "bob"), "carol", "chat.reply.carol"),
+            (.userID, .init(userID: "carol"), "carol", "chat.reply.carol"),
+            (.userID, .init(customer: "bob"), nil, nil),
+            (.userID, .init(userID: "worker", customer: "bob", verifiedCustomer: "dan"), "dan", "chat.reply.dan"),
+        ] as [(JobRules.CustomerSource, JobEnvelope, String?, String?)])
+    func whoSaysTwoCustomersIsAnswered(
+        source: JobRules.CustomerSource, envelope: JobEnvelope, customer: String?, queue: String?
+    ) {
+        var rules = Self.rules
+        rules.customerSource = source
+        var envelope = envelope
+        envelope.messageID = "j"
+        do throws(InvalidJob) {
+            _ = try Self.parse(
+                #"{"model":"gpt",\#(Self.messages),"job":{"customer":"alice"}}"#, envelope, rules: rules)
+            Issue.record("two customers are none")
+        } catch {
+            #expect(error.id == "j" && error.customer == customer && error.replyTo == queue)
+            #expect(!error.reason.contains("alice"), "nothing is told of the other")
+        }
+    }
+
+    @Test(
+        arguments: [
+            ([], 1), ([0x80], 1), ([0xC3], 1), ([0xE2, 0x82], 1), ([0x61, 0xF0, 0x9F, 0x98], 2),
+            ([0xC3, 0xA9, 0xFF], 3),
+            ([0x61, 0x62, 0xED, 0xA0, 0x80], 3), (Array(repeating: 0x61, count: 40) + [0xC0, 0xAF], 41),
+        ] as [([UInt8], Int)])
+    func invalidUTF8SaysWhere(text: [UInt8], offset: Int) {
+        // A quote comes before it; an empty text is cut by what follows.
+        let bytes = [0x22] + text + (text.isEmpty ? [0xFE] : [])
+        #expect(throws: JSONError(.invalidUTF8, at: offset)) { try JSONValue(parsing: bytes) }
+    }
+
     @Test(arguments: [
         (
             #"{\#(messages),"job":{"profile":"quick"}}"#,

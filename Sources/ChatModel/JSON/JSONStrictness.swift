@@ -2,8 +2,7 @@
 /// object (compared after unescaping), no deeper than allowed.
 enum JSONStrictness {
     static func validate(_ bytes: UnsafeRawBufferPointer, maximumDepth: Int) throws(JSONError) {
-        var utf8 = UTF8Validator()
-        guard utf8.consume(bytes), utf8.isAtBoundary else { throw JSONError(.invalidUTF8, at: 0) }
+        if let offset = UTF8Validator.firstInvalid(in: bytes) { throw JSONError(.invalidUTF8, at: offset) }
         var cursor = JSONCursor(bytes)
         try value(&cursor, depth: maximumDepth)
         try cursor.expectEnd()

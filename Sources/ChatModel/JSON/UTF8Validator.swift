@@ -15,8 +15,21 @@ public struct UTF8Validator: Sendable {
 
     public mutating func reset() { self = UTF8Validator() }
 
+    /// Where the first character begins that is no UTF-8, or is cut off at the end; `nil` where the whole text is UTF-8.
+    static func firstInvalid(in bytes: UnsafeRawBufferPointer) -> Int? {
+        var validator = UTF8Validator()
+        var offset = validator.validCount(of: bytes)
+        guard offset < bytes.count || !validator.isAtBoundary else { return nil }
+        // In the middle of a character, its beginning is to blame.
+        if !validator.isAtBoundary { repeat { offset -= 1 } while offset > 0 && bytes[offset] & 0xC0 == 0x80 }
+        return offset
+    }
+
     /// Takes the next piece; `false` once the text cannot be UTF-8 any more.
-    public mutating func consume(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    public mutating func consume(_ bytes: UnsafeRawBufferPointer) -> Bool { validCount(of: bytes) == bytes.count }
+
+    /// Bytes before the one that UTF-8 does not allow; all where there is none.
+    private mutating func validCount(of bytes: UnsafeRawBufferPointer) -> Int {
         let count = bytes.count
         var index = 0
         while index < count {
@@ -26,12 +39,12 @@ public struct UTF8Validator: Sendable {
                 {
                     index &+= 8
                 }
-                guard index < count else { return true }
+                guard index < count else { return count }
             }
-            guard step(bytes[index]) else { return false }
+            guard step(bytes[index]) else { return index }
             index &+= 1
         }
-        return true
+        return count
     }
 
     private mutating func step(_ byte: UInt8) -> Bool {

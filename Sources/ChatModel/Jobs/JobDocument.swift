@@ -64,10 +64,12 @@ struct JobDocument {
     private mutating func take(_ name: String, _ member: Member, _ value: UnsafeRawBufferPointer) throws(InvalidJob) {
         switch name {
         case "job":
+            guard value.first != 0x6E else { break }
             job = JobBlock(reading: value)
             if let refusal = job.refusal { throw refusal }
         case "stream", "stream_options": break
         case "model":
+            guard value.first != 0x6E else { break }
             guard let text = Self.parsed(value)?.stringValue, !text.isEmpty, text.utf8.count <= 256 else {
                 throw InvalidJob(field: "model", reason: "model must be a string of 1 to 256 bytes")
             }

@@ -50,19 +50,21 @@ public struct JobParser: Sendable {
         }
         let saidCustomer = Result { () throws(InvalidJob) in try self.customer(block, envelope) }
         if let id = (try? saidID.get()).flatMap({ $0 }), Identifier.isValid(id, maximum: 128) { draft.id = id }
-        if let customer = (try? saidCustomer.get()).flatMap({ $0 }), Identifier.isValid(customer, maximum: 64) {
-            draft.customer = customer
+        let known: String? = if case .success(let customer) = saidCustomer { customer } else { answered(envelope) }
+        if let known, Identifier.isValid(known, maximum: 64) { draft.customer = known }
+        let saidQueue = Result { () throws(InvalidJob) in
+            try agree("job.reply_to", block.replyTo, "reply_to", envelope.replyTo)
+        }
+        if case .success(let queue?) = saidQueue, let known = draft.customer, PlainText.isValid(queue),
+            rules.replies.allows(queue, for: known)
+        {
+            draft.replyTo = queue
         }
         let (id, customer) = (try saidID.get(), try saidCustomer.get())
         if let header = envelope.mistypedHeader {
             throw InvalidJob(field: header, reason: "the header \(header) must be a string")
         }
-        let replyTo = try agree("job.reply_to", block.replyTo, "reply_to", envelope.replyTo)
-        if let replyTo, let known = draft.customer, PlainText.isValid(replyTo),
-            rules.replies.allows(replyTo, for: known)
-        {
-            draft.replyTo = replyTo
-        }
+        let replyTo = try saidQueue.get()
         if let encoding = envelope.contentEncoding, !encoding.isEmpty, encoding != "identity" {
             throw InvalidJob(field: "content_encoding", reason: "a content encoding is not supported: send plain JSON")
         }
@@ -131,6 +133,13 @@ public struct JobParser: Sendable {
             throw InvalidJob(field: "job.customer", reason: "it differs from user_id, from which the customer is taken")
         }
         return user
+    }
+
+    /// Who is told where body and properties name different customers, or another than the login's. The login is believed
+    /// where customers are taken from it. Else the header is: it is set by who publishes, also where the body is passed on
+    /// from somebody else, and the answer goes only to queues of that one customer and tells nothing of the other.
+    private func answered(_ envelope: JobEnvelope) -> String? {
+        envelope.verifiedCustomer ?? (rules.customerSource == .userID ? envelope.userID : envelope.customer)
     }
 
     private func replyQueue(_ name: String?, of customer: String) throws(InvalidJob) -> String? {
