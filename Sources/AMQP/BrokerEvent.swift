@@ -29,6 +29,10 @@ package struct IncomingMessage: Sendable, Equatable {
     package var body: [UInt8]
     package var bodySize: UInt64
     package var isOversize: Bool
+    /// There was no room for its body: it is to be given back to its queue.
+    package var isSkipped = false
+    /// Of the body, where it was kept.
+    package var bodyHash: UInt64?
 }
 
 /// A `mandatory` message that reached no queue; its body is not kept.

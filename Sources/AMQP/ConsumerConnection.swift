@@ -12,14 +12,17 @@ public final class ConsumerConnection: Sendable {
     /// - Parameters:
     ///   - lease: told whether what was delivered can still be believed to be this consumer's.
     ///   - maximumBodySize: bytes; a larger body is delivered with `isOversize`.
+    ///   - maximumHeldBytes: of the bodies of all deliveries that are not settled; see `HeldBodies`. Streams do not count.
     public init(
         configuration: AMQPConfiguration, topology: Topology, consumptions: [Consumption],
-        delegate: any ConsumerDelegate, lease: DeliveryLease = DeliveryLease(), maximumBodySize: Int, logger: Logger
+        delegate: any ConsumerDelegate, lease: DeliveryLease = DeliveryLease(), maximumBodySize: Int,
+        maximumHeldBytes: UInt64 = .max, logger: Logger
     ) {
         makeLoop = { mailbox in
             ConsumerLoop(
                 configuration: configuration, topology: topology, consumptions: consumptions, delegate: delegate,
-                maximumBodySize: maximumBodySize, mailbox: mailbox, lease: lease, logger: logger)
+                maximumBodySize: maximumBodySize, maximumHeldBytes: maximumHeldBytes, mailbox: mailbox, lease: lease,
+                logger: logger)
         }
     }
 

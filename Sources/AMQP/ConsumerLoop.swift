@@ -13,8 +13,11 @@ final class ConsumerLoop {
             streams = FrameAssembler(channel: BrokerLink.streamChannel, maximumBodySize: maximumBodySize)
         }
 
-        mutating func consume(_ frame: IncomingFrame) throws(AMQPError) -> BrokerEvent? {
-            frame.channel == BrokerLink.streamChannel ? try streams.consume(frame) : try jobs.consume(frame)
+        /// - Parameter room: bytes over which the body of a job or a webhook task is not kept.
+        mutating func consume(_ frame: IncomingFrame, room: UInt64) throws(AMQPError) -> BrokerEvent? {
+            if frame.channel == BrokerLink.streamChannel { return try streams.consume(frame) }
+            jobs.room = room
+            return try jobs.consume(frame)
         }
     }
 
@@ -35,6 +38,8 @@ final class ConsumerLoop {
     /// Of the present connection.
     private var brokerVersion: BrokerVersion?
     private var batcher = AckBatcher(generation: 0)
+    private let maximumHeldBytes: UInt64
+    private var held: HeldBodies
     private var streamAcks: StreamAcks
     /// Consumers that live, by tag, and the queue of each.
     private var consumers: [String: String] = [:]
@@ -52,8 +57,8 @@ final class ConsumerLoop {
 
     init(
         configuration: AMQPConfiguration, topology: Topology, consumptions: [Consumption],
-        delegate: any ConsumerDelegate, maximumBodySize: Int, mailbox: ConsumerMailbox, lease: DeliveryLease,
-        logger: Logger
+        delegate: any ConsumerDelegate, maximumBodySize: Int, maximumHeldBytes: UInt64, mailbox: ConsumerMailbox,
+        lease: DeliveryLease, logger: Logger
     ) {
         self.lease = lease
         self.configuration = configuration
@@ -61,6 +66,8 @@ final class ConsumerLoop {
         self.consumptions = consumptions
         self.delegate = delegate
         self.maximumBodySize = maximumBodySize
+        self.maximumHeldBytes = maximumHeldBytes
+        held = HeldBodies(limit: maximumHeldBytes)
         self.mailbox = mailbox
         self.logger = logger
         streamAcks = StreamAcks(prefetches: consumptions.filter(\.isStream).map(\.prefetch))
@@ -147,6 +154,7 @@ final class ConsumerLoop {
         // A new generation before the first delivery can come, also where preparing fails half way.
         generation += 1
         batcher = AckBatcher(generation: generation)
+        held = HeldBodies(limit: maximumHeldBytes)
         streamAcks.restart()
         consumers = [:]
         isCancelling = false
@@ -230,7 +238,7 @@ final class ConsumerLoop {
         for _ in 0..<Self.framesPerTurn {
             guard let frame = try link.nextFrame() else { return true }
             let channel = frame.channel
-            let event = try assemblers.consume(frame)
+            let event = try assemblers.consume(frame, room: held.room)
             link.releaseBuffers()
             if let event { try handle(event, on: channel, link) }
         }
@@ -246,6 +254,8 @@ final class ConsumerLoop {
             if let tag = streamAcks.delivered(message.deliveryTag) { try acknowledgeStreams(tag, link) }
         case .delivered(let consumerTag, let message):
             batcher.delivered(message.deliveryTag)
+            guard !message.isSkipped else { return skip(message, from: consumers[consumerTag] ?? "") }
+            held.took(message.deliveryTag, size: message.bodySize)
             delegate.consumerReceived(
                 delivery(message, from: consumers[consumerTag] ?? "", tag: message.deliveryTag))
         case .cancelled(let consumerTag):
@@ -275,11 +285,24 @@ final class ConsumerLoop {
         }
     }
 
+    /// There is no room for its body: it goes back to its queue when there is.
+    private func skip(_ message: IncomingMessage, from queue: String) {
+        held.skipped(message.deliveryTag, size: message.bodySize)
+        guard held.skippedCount == 1 else { return }
+        logger.warning(
+            "no room for more bodies: what comes now is given back to its queue when there is",
+            metadata: [
+                "amqp.role": "consumer", "amqp.queue": "\(queue)", "held.bytes": "\(held.bytes)",
+                "held.limit": "\(held.limit)",
+            ])
+    }
+
     private func delivery(_ message: IncomingMessage, from queue: String, tag: UInt64) -> Delivery {
         Delivery(
             tag: DeliveryTag(generation: generation, value: tag), queue: queue, redelivered: message.redelivered,
             exchange: message.exchange, routingKey: message.routingKey, properties: message.properties,
-            body: message.body, bodySize: message.bodySize, isOversize: message.isOversize, broker: brokerVersion)
+            body: message.body, bodySize: message.bodySize, isOversize: message.isOversize,
+            bodyHash: message.bodyHash, broker: brokerVersion)
     }
 
     private func acknowledgeStreams(_ tag: UInt64, _ link: BrokerLink) throws(AMQPError) {
@@ -288,6 +311,12 @@ final class ConsumerLoop {
 
     private func settle(_ link: BrokerLink) throws(AMQPError) {
         mailbox.takeSettlements(into: &settlements)
+        for settlement in settlements where settlement.tag.generation == generation {
+            held.settled(settlement.tag.value)
+        }
+        for tag in held.takeReturnable() {
+            settlements.append(Settlement(tag: DeliveryTag(generation: generation, value: tag), verdict: .requeue))
+        }
         guard !settlements.isEmpty else { return }
         for settlement in settlements { batcher.settle(settlement) }
         for command in batcher.flush() {

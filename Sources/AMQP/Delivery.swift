@@ -30,12 +30,14 @@ public struct Delivery: Sendable {
     public let bodySize: UInt64
     /// The body is over the consumer's `maximumBodySize`.
     public let isOversize: Bool
+    /// Of `body`.
+    public let bodyHash: UInt64
 
     /// - Parameter broker: who gave it out; `nil` where it does not say its version.
     public init(
         tag: DeliveryTag, queue: String, redelivered: Bool, exchange: String, routingKey: String,
         properties: MessageProperties, body: [UInt8], bodySize: UInt64? = nil, isOversize: Bool = false,
-        broker: BrokerVersion? = nil
+        bodyHash: UInt64? = nil, broker: BrokerVersion? = nil
     ) {
         self.tag = tag
         self.queue = queue
@@ -47,6 +49,7 @@ public struct Delivery: Sendable {
         self.body = body
         self.bodySize = bodySize ?? UInt64(body.count)
         self.isOversize = isOversize
+        self.bodyHash = bodyHash ?? BodyHash(of: body).value
     }
 
     /// The larger of the broker's two counts. `x-delivery-count` counts every return on RabbitMQ 3.x and 4.0 to 4.2; from 4.3

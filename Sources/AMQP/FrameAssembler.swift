@@ -2,9 +2,9 @@
 /// Whatever the peer sends either makes sense or is a `protocolViolation`; nothing traps, and memory grows only with
 /// bytes that have really come, never with what a header claims.
 package struct FrameAssembler {
-    /// A body over this is counted and thrown away. RabbitMQ 3.10's own limit for a message is 128 MiB; a job this
-    /// large is nobody's chat.
-    package static let hardCap: UInt64 = 64 << 20
+    /// A body over this is counted and thrown away. No broker holds one: the largest `max_message_size` that RabbitMQ can be
+    /// given is 512 MiB.
+    package static let hardCap: UInt64 = 512 << 20
     /// The most that is reserved on the word of a header.
     private static let firstReserve: UInt64 = 128 << 10
 
@@ -29,6 +29,10 @@ package struct FrameAssembler {
     private var state = State.idle
     /// What has come of the present body, where it is kept.
     package private(set) var body: [UInt8] = []
+    /// Of the present body as far as it has come, also where it is not kept.
+    private var hash = BodyHash()
+    /// Bytes over which the body of a delivery is not kept, because there is no room for it at present.
+    var room = UInt64.max
 
     package init(channel: UInt16, maximumBodySize: Int, hardCap: UInt64 = Self.hardCap) {
         self.channel = channel
@@ -112,6 +116,10 @@ package struct FrameAssembler {
             message.bodySize = bodySize
             content = .returned(message)
         }
+        if case .delivery(let consumerTag, var message) = content, bodySize > room {
+            message.isSkipped = true
+            content = .delivery(consumerTag: consumerTag, message)
+        }
         guard bodySize > 0 else { return finish(content) }
         if keeps(content) { body.reserveCapacity(Int(min(bodySize, Self.firstReserve))) }
         state = .body(content, remaining: bodySize)
@@ -121,7 +129,10 @@ package struct FrameAssembler {
     private mutating func extend(
         _ content: Content, by bytes: UnsafeRawBufferPointer, remaining: UInt64
     ) -> BrokerEvent? {
-        if keeps(content) { body.append(contentsOf: bytes) }
+        if keeps(content) {
+            body.append(contentsOf: bytes)
+            hash.update(bytes)
+        }
         guard remaining == 0 else {
             state = .body(content, remaining: remaining)
             return nil
@@ -131,20 +142,22 @@ package struct FrameAssembler {
 
     private func keeps(_ content: Content) -> Bool {
         switch content {
-        case .delivery(_, let message), .got(let message): message.bodySize <= cap
+        case .delivery(_, let message), .got(let message): message.bodySize <= cap && !message.isSkipped
         case .returned: false
         }
     }
 
     private mutating func finish(_ content: Content) -> BrokerEvent {
-        let body = body
+        let (body, hash) = (body, hash.value)
         reset()
         switch content {
         case .delivery(let consumerTag, var message):
             message.body = body
+            message.bodyHash = hash
             return .delivered(consumerTag: consumerTag, message)
         case .got(var message):
             message.body = body
+            message.bodyHash = hash
             return .got(message)
         case .returned(let message):
             return .returned(message)
@@ -154,6 +167,7 @@ package struct FrameAssembler {
     private mutating func reset() {
         state = .idle
         body = []
+        hash = BodyHash()
     }
 
     private static func message(

@@ -89,7 +89,8 @@ public final class JobRunner: Sendable {
         consumer = ConsumerConnection(
             configuration: configuration.broker, topology: configuration.plan.topology,
             consumptions: Self.consumptions(configuration), delegate: router, lease: lease,
-            maximumBodySize: max(configuration.rules.maximumBytes, 64 << 20), logger: loggers.broker)
+            maximumBodySize: max(configuration.rules.maximumBytes, 64 << 20),
+            maximumHeldBytes: UInt64(max(0, configuration.maximumHeldBytes)), logger: loggers.broker)
         relay.attach(consumer)
         control.attach(intake.controlActions(synced: { connections.controlSynced() }, reread: relay.rereadStreams))
         journal.attach(intake.journalActions(synced: { connections.journalSynced() }, reread: relay.rereadStreams))

@@ -49,6 +49,8 @@ public struct JobRunnerConfiguration: Sendable {
     /// Whether a job ends whose reply queue is gone and which has no webhook.
     public var cancelsWhenUnread: Bool
     public var roles = Set(WorkerRole.allCases)
+    /// Bytes of the bodies of all jobs and webhook tasks that this worker holds; what comes beyond goes back to its queue.
+    public var maximumHeldBytes = 512 << 20
     /// The share of jobs whose steps are logged whatever the level is, 0 to 1.
     public var debugSample = 0.0
     /// Without one there are no spans, and trace contexts go through the worker as they came.

@@ -88,6 +88,30 @@ import Testing
         try fixture.session.deleteQueue(queue)
     }
 
+    /// No more is held than may be, whatever the prefetch is; what has no room is given back, and comes when there is.
+    @Test func heldBodiesHaveALimit() async throws {
+        let queue = try queue()
+        for size in [60_000, 50_000, 40_000, 120_000, 10] {
+            try fixture.session.publish(routingKey: queue, body: [UInt8](repeating: 65, count: size))
+        }
+        let (connection, recorder) = try fixture.consumer(
+            [Consumption(queue: queue, prefetch: 100)], maximumHeldBytes: 100_000)
+        var sizes: [Int] = []
+        for index in 0..<5 {
+            // Those before it are acknowledged, so these are held.
+            let held = try await recorder.deliveries(index + 1)[index...]
+            #expect(held.count == 1 || held.reduce(0) { $0 + $1.body.count } <= 100_000)
+            #expect(held.allSatisfy { UInt64($0.body.count) == $0.bodySize })
+            guard let first = held.first else { break }
+            sizes.append(first.body.count)
+            connection.acknowledge(first.tag)
+        }
+        #expect(sizes.sorted() == [10, 40_000, 50_000, 60_000, 120_000], "each came, whole, and once")
+        await connection.close()
+        #expect(try fixture.session.inspectQueue(queue).messageCount == 0)
+        try fixture.session.deleteQueue(queue)
+    }
+
     @Test func declaresTheWholeTopology() async throws {
         let prefix = uniqueName("topology")
         let topology = Topology(

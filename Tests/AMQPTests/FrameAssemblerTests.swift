@@ -16,9 +16,10 @@ import Testing
     }
 
     private func feed(
-        _ samples: [Sample], maximum: Int = 100, cap: UInt64 = 1000
+        _ samples: [Sample], maximum: Int = 100, cap: UInt64 = 1000, room: UInt64 = .max
     ) throws(AMQPError) -> [BrokerEvent] {
         var assembler = FrameAssembler(channel: 1, maximumBodySize: maximum, hardCap: cap)
+        assembler.room = room
         var events: [BrokerEvent] = []
         for sample in samples {
             if let event = try assembler.consume(sample) { events.append(event) }
@@ -33,7 +34,8 @@ import Testing
     {
         IncomingMessage(
             deliveryTag: tag, redelivered: false, exchange: "x", routingKey: "k", properties: MessageProperties(),
-            body: body, bodySize: size ?? UInt64(body.count), isOversize: isOversize)
+            body: body, bodySize: size ?? UInt64(body.count), isOversize: isOversize,
+            bodyHash: BodyHash(of: body).value)
     }
 
     @Test func deliveries() throws {
@@ -52,6 +54,22 @@ import Testing
         let body = [UInt8](repeating: 7, count: size)
         let events = try feed([.deliver(), .header(1, class: 60, size: UInt64(size)), .body(1, body)])
         #expect(events == [.delivered(consumerTag: "c", message(body, isOversize: isOversize))])
+    }
+
+    /// There is no room: it is known before a byte of it is kept. What the hash is of is the same, however it is cut.
+    @Test func whatHasNoRoomIsSkipped() throws {
+        let events = try feed(
+            [
+                .deliver(1), .header(1, class: 60, size: 3), .body(1, [1, 2]), .body(1, [3]),
+                .deliver(2), .header(1, class: 60, size: 2), .body(1, [1]), .body(1, [2]),
+            ], room: 2)
+        var skipped = message([], size: 3)
+        skipped.isSkipped = true
+        #expect(
+            events == [
+                .delivered(consumerTag: "c", skipped), .delivered(consumerTag: "c", message([1, 2], tag: 2)),
+            ])
+        #expect(BodyHash(of: Array("foobar".utf8)).value == 0x8594_4171_F739_67E8, "FNV-1a's own test vector")
     }
 
     @Test func overTheHardCapIsCountedAndThrownAway() throws {

@@ -150,12 +150,13 @@ struct Fixture {
     }
 
     func consumer(
-        _ consumptions: [Consumption], topology: Topology = Topology(), maximumBodySize: Int = 1 << 20
+        _ consumptions: [Consumption], topology: Topology = Topology(), maximumBodySize: Int = 1 << 20,
+        maximumHeldBytes: UInt64 = .max
     ) throws -> (ConsumerConnection, ConsumerRecorder) {
         let recorder = ConsumerRecorder()
         let connection = ConsumerConnection(
             configuration: configuration, topology: topology, consumptions: consumptions, delegate: recorder,
-            maximumBodySize: maximumBodySize, logger: quiet)
+            maximumBodySize: maximumBodySize, maximumHeldBytes: maximumHeldBytes, logger: quiet)
         try connection.start()
         return (connection, recorder)
     }

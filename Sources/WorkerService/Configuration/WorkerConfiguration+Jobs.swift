@@ -2,6 +2,8 @@ extension WorkerConfiguration {
     /// `[jobs]`
     public struct Jobs: Sendable, Equatable {
         public var maximumBytes = 1 << 20
+        /// Of the bodies of all jobs and webhook tasks that are held.
+        public var maximumHeldBytes = 512 << 20
         /// Jobs that run at once.
         public var concurrency = 1_000
         public var prefetchFactor = 2.0
@@ -38,6 +40,9 @@ extension WorkerConfiguration.Jobs: ConfigurationTable {
         .init(
             "max_bytes", \.maximumBytes, .size(1_024...(128 << 20)),
             "Largest body of a job; a larger one is refused before it is parsed."),
+        .init(
+            "max_held_bytes", \.maximumHeldBytes, .size((16 << 20)...(64 << 30)),
+            "Bodies of all jobs and webhook tasks held at once; what comes beyond waits on the broker."),
         .init(
             "concurrency", \.concurrency, .integer(1...60_000, of: "jobs"),
             "Jobs that run at once; each has a connection to the gateway, and so a file descriptor."),

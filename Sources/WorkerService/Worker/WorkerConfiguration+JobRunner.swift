@@ -30,6 +30,7 @@ extension WorkerConfiguration {
             drainTimeout: limits.drainTimeout, retry: retryPolicy, fairness: fairnessPolicy, budgets: budgetPolicy,
             cancelsWhenUnread: replies.cancelsWhenUnread)
         runner.roles = Set(worker.roles)
+        runner.maximumHeldBytes = jobs.maximumHeldBytes
         runner.debugSample = worker.debugSample
         return runner
     }
