@@ -80,7 +80,8 @@ let tests: [Target] = [
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     // What fuzzing holds to be true of the code that reads hostile bytes; see Fuzz/.
     .target(
-        name: "FuzzChecks", dependencies: ["ChatModel", "AMQP", "Gateway", nioCore], path: "Tests/FuzzChecks",
+        name: "FuzzChecks", dependencies: ["ChatModel", "AMQP", "Gateway", "JobRunner", "Webhooks", nioCore],
+        path: "Tests/FuzzChecks",
         swiftSettings: strict),
     // What micro-benchmarks measure; see Benchmarks/. `Internal` links to sources whose types are internal in their layers.
     .target(
@@ -103,7 +104,7 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "JobRunnerTests",
-        dependencies: ["ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", "TestSupport"],
+        dependencies: ["ChatModel", "AMQP", "Gateway", "Webhooks", "JobRunner", "TestSupport", nioEmbedded],
         swiftSettings: strict),
     .testTarget(name: "WorkerServiceTests", dependencies: ["WorkerService", "TestSupport"], swiftSettings: strict),
     .testTarget(

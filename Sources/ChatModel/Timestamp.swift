@@ -58,7 +58,8 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     /// RFC 3339 in UTC with milliseconds.
     public var rfc3339: String {
         let day = Self.floorDivide(milliseconds, 86_400_000)
-        let inDay = milliseconds - day * 86_400_000
+        // Any value of 64 bits is shown: the first day of all begins before them.
+        let inDay = milliseconds &- day &* 86_400_000
         // Howard Hinnant, "chrono-compatible low-level date algorithms": civil_from_days.
         let shifted = day + 719_468
         let era = Self.floorDivide(shifted, 146_097)
@@ -96,6 +97,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 
     private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-        value >= 0 ? value / divisor : -((-value + divisor - 1) / divisor)
+        let (quotient, rest) = value.quotientAndRemainder(dividingBy: divisor)
+        return rest < 0 ? quotient - 1 : quotient
     }
 }

@@ -74,6 +74,7 @@ enum ExplainText {
             case "set_apart": return "set apart in \(queue), to be tried with few others or alone" + at(event.worker)
             default: return "dead letter in \(queue)\(why)"
             }
+        case .cancelIgnored(let reason): return "a cancel is ignored: \(reason)" + at(event.worker)
         case .webhook(let webhook):
             let what = webhook.status.map { "status \($0)" } ?? webhook.reason ?? "no answer"
             let to = webhook.endpoint.isEmpty ? "" : " to \(webhook.endpoint)"

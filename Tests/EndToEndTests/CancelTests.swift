@@ -60,6 +60,27 @@ import Testing
         }
     }
 
+    /// The clock of who cancels is behind that of who enqueues: a cancel ends the job that runs all the same.
+    @Test(arguments: [5, 3_600]) func byAClockThatIsBehind(seconds: UInt64) async throws {
+        try await MainJobTests.withWorker { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            let now = UInt64(WallClock.now().milliseconds / 1_000)
+            var job = TestJob("skewed", extra: Self.slow).quiet
+            job.properties.timestamp = now
+            try await deployment.enqueue([job])
+            try await replies.log.wait("first chunks") { $0.count >= 5 }
+            try await deployment.cancel(
+                "skewed",
+                properties: MessageProperties(
+                    headers: ["x-customer": .string("acme")], isPersistent: true, messageID: "skewed",
+                    timestamp: now - seconds, type: "cancel"))
+            try await expectCancelled("skewed", replies, deployment, hasText: true)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
     @Test func whileItWaitsForAPlace() async throws {
         var settings = Deployment.Settings()
         settings.concurrency = 1

@@ -63,6 +63,30 @@ import Testing
         }
     }
 
+    /// What was reserved for the attempt that has failed is free for the one that follows.
+    @Test func aFailedAttemptLeavesItsBudgetToTheFallback() async throws {
+        var settings = try Self.settings("refuse:503")
+        settings.budgets = BudgetPolicy(
+            customers: ["acme": .init(day: Money(usd: 0.000_6))], assumedTokens: 50)
+        let change = settings.changeRules
+        settings.changeRules = { rules in
+            change(&rules)
+            rules.models[Self.second]?.price = Price(input: 2.5, output: 8)
+        }
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            // One attempt may reserve nearly all of the day.
+            for job in ["j-1", "j-2"] {
+                try await deployment.enqueue([TestJob(job).quiet])
+                let check = AnswerCheck(try await replies.terminal(of: job))
+                try check.expectComplete(deployment.other?.answers(user: job).first, "\(job)")
+            }
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
     /// Nobody listens there.
     @Test func aGatewayThatIsAway() async throws {
         try await MainJobTests.withWorker(Self.settings()) { deployment, _ in

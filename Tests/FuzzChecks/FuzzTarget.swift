@@ -10,6 +10,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case websocket
     /// `EventStreamParser`.
     case eventstream
+    /// `ControlMessage`, and what remembers it.
+    case control
+    /// `JournalMessage` and the ledger, and the other messages of the worker's own that carry numbers in headers.
+    case journal
 
     /// Runs the code on one input and checks what must hold whatever the input is. Pure: what it did once it does again.
     ///
@@ -21,6 +25,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .amqp: try FrameCheck.run(input)
         case .websocket: try WebSocketCheck.run(input)
         case .eventstream: try EventStreamCheck.run(input)
+        case .control: try ControlCheck.run(input)
+        case .journal: try JournalCheck.run(input)
         }
     }
 }

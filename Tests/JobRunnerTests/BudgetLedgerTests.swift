@@ -155,6 +155,28 @@ import Testing
         #expect(ledger.spent("acme", .month, now: Self.noon) == Self.usd(2))
     }
 
+    /// An attempt that has ended reserves what it cost and no more, also where the journal tells of its beginning late.
+    @Test(arguments: [0, 3, 12])
+    func whatWasNotSpentIsFreeAtOnce(cost: Int) {
+        var ledger = BudgetLedger(policy: Self.policy, holdTime: .seconds(3_600))
+        let key = JobKey(customer: "acme", id: "job")
+        var start = Self.start("acme", 1, began: Self.noon)
+        start.reserved = Self.usd(8)
+        ledger.started(start, now: Self.noon)
+        ledger.noteEnding(key, 1, cost: Self.usd(cost))
+        #expect(ledger.reserved("acme") == Self.usd(cost))
+        ledger.started(start, now: Self.noon)
+        ledger.noteEnding(key, 1, cost: Self.usd(cost))
+        #expect(ledger.reserved("acme") == Self.usd(cost), "read back from the journal")
+        var next = Self.start("acme", 2, began: Self.noon)
+        next.reserved = Self.usd(10)
+        let left = Self.usd(10 - min(10, cost))
+        let verdict = ledger.reserve(next, least: Self.usd(1), now: Self.noon)
+        #expect(verdict == (left > .zero ? .granted(left) : .occupied))
+        ledger.spent(key, 1, Self.usd(cost), at: Self.noon, now: Self.noon)
+        #expect(ledger.reserved("acme") == left, "what the journal tells is counted once")
+    }
+
     /// Whose worker died is found out by whoever gets the job: of this life of it only, and only where nobody has spoken.
     @Test func attemptsThatNobodyAccountedFor() {
         var ledger = BudgetLedger(policy: Self.policy, holdTime: .seconds(3_600))
@@ -165,7 +187,7 @@ import Testing
         ledger.spent(key, 1, .zero, at: Self.noon, now: Self.noon)
         let second = AttemptNumber(deliveryCount: 2, tryNumber: 1)
         #expect(ledger.unaccounted(key, before: second).map(\.attempt) == [2, 1_001])
-        ledger.noteEnding(key, 1_001)
+        ledger.noteEnding(key, 1_001, cost: .zero)
         #expect(ledger.unaccounted(key, before: second).map(\.attempt) == [2])
         #expect(ledger.unaccounted(key, before: AttemptNumber()).isEmpty)
         let other = JobKey(customer: "other", id: "job")

@@ -27,8 +27,16 @@ import Testing
         (Read(isUsed: true), .init(isRepeated: true), true),
         // The clocks of those who sent job and cancel.
         (Read(time: 10), .init(time: 9, isRepeated: false), true),
-        (Read(time: 10), .init(time: 11, isRepeated: false), false),
-        (Read(time: 10), .init(time: 11, isRepeated: true), false),
+        (Read(time: 10), .init(time: 21, isRepeated: false), false),
+        (Read(time: 10), .init(time: 21, isRepeated: true), false),
+        // Clocks differ: nothing tells the two apart.
+        (Read(time: 10), .init(time: 12, isRepeated: false), true),
+        (Read(time: 10), .init(time: 15, isRepeated: false), true),
+        (Read(time: 10), .init(time: 20, isRepeated: false), true),
+        (Read(time: 10, isUsed: true), .init(time: 15, isRepeated: false), false),
+        (Read(time: 10, isUsed: true), .init(time: 15, isRepeated: true), true),
+        (Read(time: .min), .init(time: .max, isRepeated: false), false),
+        (Read(time: .max), .init(time: .min, isRepeated: false), true),
         (Read(time: 10), .init(time: 10, isRepeated: false), true),
         (Read(time: 10), .init(isRepeated: false), true),
         (Read(), .init(time: 10, isRepeated: false), true),
@@ -49,6 +57,30 @@ import Testing
         book.note(.init(key: Self.key, time: 20, offset: 9))
         #expect(book.concerns(Self.key, .init(time: 15, isRepeated: false)))
         #expect(book.concerns(Self.key, .init(isRepeated: false)))
+    }
+
+    /// Read as it is written it is as new as that moment, whatever its sender's clock says; a job that comes later runs.
+    @Test func aLiveCancelIsOfNow() {
+        var book = CancelBook()
+        book.note(.init(key: Self.key, time: 1_000, offset: 5), now: 5_000)
+        #expect(book.concerns(Self.key, .init(time: 4_990, isRepeated: false)))
+        #expect(book.concerns(Self.key, .init(time: 5_005, isRepeated: false)), "enqueued by a clock that is ahead")
+        #expect(!book.concerns(Self.key, .init(time: 5_011, isRepeated: false)))
+        book.note(.init(key: Self.key, time: 9_000, offset: 6), now: 5_000)
+        #expect(book.concerns(Self.key, .init(time: 8_999, isRepeated: false)), "sent by a clock that is ahead")
+    }
+
+    @Test func whatIsIgnoredSaysWhy() {
+        let book = Read(time: 100, isUsed: true).book
+        #expect(
+            book.concern(Self.key, .init(time: 160, isRepeated: false))
+                == .ignored("it was sent 60 s before the job was enqueued"))
+        #expect(
+            book.concern(Self.key, .init(isRepeated: false)) == .ignored("it has ended an earlier job of that id"))
+        #expect(
+            book.concern(Self.key, .init(controlOffset: 9, isRepeated: false))
+                == .ignored("the job was replayed after it was cancelled"))
+        #expect(book.concern(JobKey(customer: "acme", id: "k"), .init(isRepeated: false)) == .none)
     }
 
     @Test func theOldestAreForgotten() {

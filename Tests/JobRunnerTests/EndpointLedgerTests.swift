@@ -16,7 +16,9 @@ import Webhooks
 
     @Test(arguments: EndpointEvent.State.allCases) func anEventIsReadAsItWasWritten(state: EndpointEvent.State) {
         let event = Self.event(state, at: 1_795_000_000_000, reason: .gone, worker: "w")
-        #expect(EndpointEvent(routingKey: event.routingKey, body: event.body) == event)
+        #expect(EndpointEvent(routingKey: event.routingKey, body: event.body, now: event.time) == event)
+        let early = Timestamp(milliseconds: event.time.milliseconds - 86_400_001)
+        #expect(EndpointEvent(routingKey: event.routingKey, body: event.body, now: early) == nil, "of a time to come")
     }
 
     @Test func otherEventsAreNone() {

@@ -12,8 +12,9 @@ internal import Synchronization
 final class ControlDesk: Sendable {
     /// What the desk is told to do about this worker's jobs.
     struct Actions: Sendable {
-        /// A cancel was read. Whether it concerns the job that runs here is for `isCancelled` to say.
-        var cancelled: @Sendable (JobKey) -> Void
+        /// A cancel was read. Where it is live (read as it was written) it concerns the job that is here already; else that
+        /// is for `cancel(of:)` to say.
+        var cancelled: @Sendable (ControlMessage.Cancel, _ isLive: Bool) -> Void
         /// Another worker took the job under this attempt.
         var claimed: @Sendable (JobKey, Int64) -> Void
         /// Another worker saw this delivery of the job through.
@@ -37,9 +38,12 @@ final class ControlDesk: Sendable {
         var claims: [String: @Sendable () -> Void] = [:]
         /// What was told to the others already.
         var announced: Set<JobKey> = []
+        /// Messages that came, and those of them that said nothing.
+        var received = 0
+        var unreadable = 0
     }
 
-    /// How long a mark that was confirmed may take to be read back.
+    /// How long nothing may be read while something that was confirmed has not come.
     private static let readTime = TimeAmount.seconds(10)
 
     private let queue: String
@@ -96,13 +100,20 @@ final class ControlDesk: Sendable {
 
     /// A message of the stream.
     func received(_ delivery: Delivery) {
+        state.withLock { $0.received &+= 1 }
         do throws(ControlMessage.Unreadable) {
             let message = try ControlMessage(delivery, workerUser: user, customers: customers)
             if let message { heed(message, id: delivery.properties.messageID) }
         } catch {
+            let total = state.withLock { state in
+                state.unreadable &+= 1
+                return state.unreadable
+            }
+            // Whoever writes thousands of them fills no log.
+            guard total.nonzeroBitCount == 1 else { return }
             logger.warning(
-                "control message ignored",
-                metadata: [LogKey.queue: "\(queue)", LogKey.error: "\(error.reason)"])
+                "control messages ignored",
+                metadata: [LogKey.queue: "\(queue)", LogKey.error: "\(error.reason)", LogKey.count: "\(total)"])
         }
     }
 
@@ -132,8 +143,13 @@ final class ControlDesk: Sendable {
         let isLive = state.withLock(\.hasSynced)
         switch message {
         case .cancel(let cancel):
-            state.withLock { $0.cancels.note(cancel) }
-            actions.cancelled(cancel.key)
+            let now = WallClock.now().milliseconds / 1_000
+            let isCurrent = state.withLock { state in
+                let isCurrent = state.hasSynced && state.mark == nil
+                state.cancels.note(cancel, now: isCurrent ? now : nil)
+                return isCurrent
+            }
+            actions.cancelled(cancel, isCurrent)
         case .cancelled(let key): state.withLock { $0.cancels.noteUsed(key) }
         case .claim(let key, let attempt):
             if let own = state.withLock({ $0.claims.removeValue(forKey: id ?? "") }) {
@@ -172,7 +188,12 @@ final class ControlDesk: Sendable {
     // MARK: Any thread
 
     func isCancelled(_ key: JobKey, _ enqueued: CancelBook.Enqueued) -> Bool {
-        state.withLock { $0.cancels.concerns(key, enqueued) }
+        cancel(of: key, enqueued) == .applies
+    }
+
+    /// What the cancels that were read are to this message of a job.
+    func cancel(of key: JobKey, _ enqueued: CancelBook.Enqueued) -> CancelBook.Concern {
+        state.withLock { $0.cancels.concern(key, enqueued) }
     }
 
     /// Whether this delivery repeats one that was seen through, here or elsewhere.
@@ -221,10 +242,16 @@ final class ControlDesk: Sendable {
         publishing(message)
     }
 
+    /// A long stream takes long to read: only a silent one is suspicious.
+    ///
     /// - Parameter isMissing: whether what was written has not come yet.
     private func expectToRead(_ isMissing: @escaping @Sendable (borrowing State) -> Bool) {
+        let before = state.withLock(\.received)
         timers.scheduleTask(in: Self.readTime) { [self] in
-            guard state.withLock({ isMissing($0) }) else { return }
+            let (isStillMissing, received) = state.withLock { (isMissing($0), $0.received) }
+            guard isStillMissing else { return }
+            guard received == before else { return expectToRead(isMissing) }
+            logger.warning("the control stream does not come; reading it anew", metadata: [LogKey.queue: "\(queue)"])
             actions.withLock { $0 }?.mustReread()
         }
     }

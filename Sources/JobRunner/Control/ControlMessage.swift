@@ -1,8 +1,8 @@
-internal import AMQP
-internal import ChatModel
+package import AMQP
+package import ChatModel
 
 /// What stands in the stream `PREFIX.control`, in the order that holds for all workers.
-enum ControlMessage: Sendable, Equatable {
+package enum ControlMessage: Sendable, Equatable {
     /// From a backend or an operator: the job shall not run, or not go on.
     case cancel(Cancel)
     /// A worker took a job that another one may still stream.
@@ -14,8 +14,8 @@ enum ControlMessage: Sendable, Equatable {
     /// A worker's own mark: what was written before it has been read when it is read.
     case sync(String)
 
-    struct Cancel: Sendable, Equatable {
-        var key: JobKey
+    package struct Cancel: Sendable, Equatable {
+        package var key: JobKey
         /// Seconds since 1970 when it was sent, where its sender says so.
         var time: Int64?
         /// Where it stands in the stream.
@@ -23,7 +23,7 @@ enum ControlMessage: Sendable, Equatable {
     }
 
     /// Why a message says nothing. Never quotes it.
-    struct Unreadable: Error, Equatable { var reason: String }
+    package struct Unreadable: Error, Equatable { package var reason: String }
 
     private enum Kind {
         static let claim = "claim"
@@ -42,7 +42,7 @@ enum ControlMessage: Sendable, Equatable {
     /// may come from whoever may publish to the intake exchange, for the customers that he may speak for.
     ///
     /// - Parameter customers: where a job's customer is taken from.
-    init?(
+    package init?(
         _ delivery: Delivery, workerUser: String, customers: JobRules.CustomerSource
     ) throws(Unreadable) {
         let properties = delivery.properties
@@ -74,7 +74,8 @@ enum ControlMessage: Sendable, Equatable {
         case Kind.cancelled: return .cancelled(try key(body))
         case Kind.finished:
             guard let republishes = body["republishes"]?.integerValue, let count = body["delivery_count"]?.integerValue,
-                let body64 = body["body"]?.stringValue.flatMap({ UInt64($0, radix: 16) })
+                let body64 = body["body"]?.stringValue.flatMap({ UInt64($0, radix: 16) }),
+                (0...AttemptNumber.mostRepublishes).contains(republishes), count >= 0
             else { throw Unreadable(reason: "its delivery is missing") }
             return .finished(
                 try key(body), FinishedDelivery(republishes: republishes, deliveryCount: count, bodyHash: body64))
@@ -110,7 +111,7 @@ enum ControlMessage: Sendable, Equatable {
         let time = properties.timestamp.flatMap { $0 < 1 << 40 ? Int64($0) : nil }
         return Cancel(
             key: JobKey(customer: customer, id: id), time: time,
-            offset: properties.headers.integer("x-stream-offset") ?? 0)
+            offset: max(0, properties.headers.integer("x-stream-offset") ?? 0))
     }
 
     private static func agree(
@@ -162,26 +163,26 @@ enum ControlMessage: Sendable, Equatable {
 }
 
 /// Which delivery of a job's message was seen through to its end.
-struct FinishedDelivery: Sendable, Equatable {
+package struct FinishedDelivery: Sendable, Equatable {
     var republishes: Int
     var deliveryCount: Int
     var bodyHash: UInt64
 
     /// The highest attempt that it can have had.
-    var attempt: Int64 {
+    package var attempt: Int64 {
         AttemptNumber(republishes: republishes, deliveryCount: deliveryCount, tryNumber: 999).value
     }
 
     /// The delivery that ended when this message was made, a copy of its own: where somebody claims the job under an attempt of
     /// an earlier life, what was left behind has come to him because the ack of the move was lost.
-    func leftBehind(claimedAs attempt: Int64) -> FinishedDelivery? {
+    package func leftBehind(claimedAs attempt: Int64) -> FinishedDelivery? {
         guard attempt < AttemptNumber(republishes: republishes, tryNumber: 0).value else { return nil }
-        return FinishedDelivery(republishes: republishes - 1, deliveryCount: 0, bodyHash: bodyHash)
+        return FinishedDelivery(republishes: max(0, republishes - 1), deliveryCount: 0, bodyHash: bodyHash)
     }
 
     /// Whether this is the same message, given out again after that delivery; or an earlier life of it, which was left
     /// behind when its copy was made because the ack was lost.
-    func isFollowed(by later: FinishedDelivery) -> Bool {
+    package func isFollowed(by later: FinishedDelivery) -> Bool {
         guard bodyHash == later.bodyHash else { return false }
         if republishes == later.republishes { return later.deliveryCount > deliveryCount }
         // What was never given out before is no leftover: somebody has enqueued the job anew.

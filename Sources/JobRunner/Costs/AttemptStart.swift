@@ -1,7 +1,7 @@
 internal import ChatModel
 
 /// An attempt that begins: what is reserved for it, and what must be known of it where its worker dies.
-struct AttemptStart: Sendable, Equatable {
+package struct AttemptStart: Sendable, Equatable {
     var key: JobKey
     /// Under which the gateway is asked. Its reply may end under a later one, where a publish connection is lost.
     var attempt: Int64

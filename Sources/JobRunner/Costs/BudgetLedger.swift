@@ -1,13 +1,13 @@
-internal import ChatModel
+package import ChatModel
 
 /// What customers have spent and what is reserved for their running jobs, as this worker knows it. Pure: the time is
 /// passed in (milliseconds since 1970).
 ///
 /// What was spent is made of the journal alone, which has one order for all workers. A reservation is noted at once by the
 /// worker that makes it, and by the others when they read it; it goes when the attempt's cost is read.
-struct BudgetLedger: Sendable {
+package struct BudgetLedger: Sendable {
     /// What a job may do.
-    enum Verdict: Sendable, Equatable {
+    package enum Verdict: Sendable, Equatable {
         /// Its customer has no budget.
         case unlimited
         /// So much is reserved for it; less than was wanted where no more is left.
@@ -20,7 +20,7 @@ struct BudgetLedger: Sendable {
 
     private struct Reservation {
         var start: AttemptStart
-        /// The worker knows already what it cost, and says so.
+        /// The worker knows already what it cost, and says so: no more than that is reserved.
         var isEnding = false
         /// It does not count any more: nobody asks the gateway for so long.
         var isStale = false
@@ -37,13 +37,15 @@ struct BudgetLedger: Sendable {
     private let holdTime: Int64
     /// How long it is remembered that an attempt had begun.
     private static let memory: Int64 = 86_400_000
+    /// By how much another worker's clock may be ahead; a time after that is taken as now.
+    private static let clockSkew: Int64 = 3_600_000
     private var accounts: [String: Account] = [:]
     /// Of each job in the order in which they became known: hardly ever more than one.
     private var open: [JobKey: [Reservation]] = [:]
     private var settled = RecentAttempts()
     private var nextSweep: Int64 = 0
 
-    init(policy: BudgetPolicy, holdTime: Duration) {
+    package init(policy: BudgetPolicy, holdTime: Duration) {
         self.policy = policy
         self.holdTime = holdTime.milliseconds
     }
@@ -55,7 +57,7 @@ struct BudgetLedger: Sendable {
     /// - Parameters:
     ///   - start: with what it would like to reserve.
     ///   - least: under which it is not worth beginning.
-    mutating func reserve(_ start: AttemptStart, least: Money, now: Int64) -> Verdict {
+    package mutating func reserve(_ start: AttemptStart, least: Money, now: Int64) -> Verdict {
         sweep(now)
         var start = start
         guard let left = left(start.key.customer, now: now) else {
@@ -87,9 +89,15 @@ struct BudgetLedger: Sendable {
     /// The attempt is not begun after all.
     mutating func release(_ key: JobKey, _ attempt: Int64) { close(key, attempt) }
 
-    /// This worker has made the attempt's usage event: nobody else need estimate it.
-    mutating func noteEnding(_ key: JobKey, _ attempt: Int64) {
-        change(key, attempt) { $0.isEnding = true }
+    /// This worker has made the attempt's usage event: nobody else need estimate it. What was reserved for it and not spent
+    /// is free at once; its cost stays reserved until the journal tells it.
+    mutating func noteEnding(_ key: JobKey, _ attempt: Int64, cost: Money) {
+        guard let old = reservation(key, attempt) else { return }
+        if !old.isStale { add(cost - old.start.reserved, to: key.customer) }
+        change(key, attempt) { reservation in
+            reservation.isEnding = true
+            reservation.start.reserved = cost
+        }
     }
 
     /// Attempts of this life of a job that had begun before and of which nobody has said what they cost.
@@ -107,8 +115,19 @@ struct BudgetLedger: Sendable {
 
     // MARK: The journal
 
+    /// What stands in the journal, in its order. A worker's mark says nothing.
+    package mutating func heed(_ message: JournalMessage, now: Int64) {
+        switch message {
+        case .started(let start): started(start, now: now)
+        case .spent(let key, let attempt, let cost, let time, _): spent(key, attempt, cost, at: time, now: now)
+        case .convicted, .sync: break
+        }
+    }
+
     /// An attempt has begun, here or elsewhere, or has reserved more.
     mutating func started(_ start: AttemptStart, now: Int64) {
+        var start = start
+        start.began = Self.plausible(start.began, now: now)
         guard start.began > now - Self.memory, !settled.contains(start.key, start.attempt) else { return }
         note(start)
     }
@@ -118,6 +137,7 @@ struct BudgetLedger: Sendable {
     /// - Parameter time: of the event, which decides in which day and month it counts.
     mutating func spent(_ key: JobKey, _ attempt: Int64, _ cost: Money, at time: Int64, now: Int64) {
         close(key, attempt)
+        let time = Self.plausible(time, now: now)
         guard settled.insert(key, attempt, day: BudgetPeriod.day.index(at: time)), cost > .zero else { return }
         let limits = policy.limits(of: key.customer)
         guard limits.day != nil || limits.month != nil else { return }
@@ -134,6 +154,12 @@ struct BudgetLedger: Sendable {
         }
     }
 
+    /// What a message says about its time moves no clock of this ledger.
+    private static func plausible(_ time: Int64, now: Int64) -> Int64 {
+        let time = max(0, time)
+        return time > now && time - now > clockSkew ? now : time
+    }
+
     /// The journal is read from its beginning again.
     mutating func restart() {
         accounts = [:]
@@ -144,12 +170,12 @@ struct BudgetLedger: Sendable {
     // MARK: Sums
 
     /// What a customer has spent in the present period.
-    func spent(_ customer: String, _ period: BudgetPeriod, now: Int64) -> Money {
+    package func spent(_ customer: String, _ period: BudgetPeriod, now: Int64) -> Money {
         accounts[customer]?.spent[period]?[period.index(at: now)] ?? .zero
     }
 
     /// What is reserved for a customer's jobs.
-    func reserved(_ customer: String) -> Money { accounts[customer]?.reserved ?? .zero }
+    package func reserved(_ customer: String) -> Money { accounts[customer]?.reserved ?? .zero }
 
     /// The tightest of a customer's limits; `nil` where there is none.
     private func left(_ customer: String, now: Int64) -> (amount: Money, period: BudgetPeriod)? {
@@ -180,6 +206,8 @@ struct BudgetLedger: Sendable {
         var new = Reservation(start: start, isEnding: old?.isEnding ?? false)
         if let old, !old.isStale { add(Money.zero - old.start.reserved, to: start.key.customer) }
         new.start.reserved = max(start.reserved, old?.start.reserved ?? .zero)
+        // Read back from the journal after its end: it reserves nothing any more.
+        if let old, old.isEnding { new.start.reserved = old.start.reserved }
         add(new.start.reserved, to: start.key.customer)
         if old == nil {
             open[start.key, default: []].append(new)

@@ -37,7 +37,7 @@ public struct BudgetPolicy: Sendable, Equatable {
 }
 
 /// The time that an amount is for.
-enum BudgetPeriod: String, Sendable, Hashable, CaseIterable {
+package enum BudgetPeriod: String, Sendable, Hashable, CaseIterable {
     case day, month
 
     /// Counts the periods of UTC.
@@ -57,13 +57,14 @@ enum BudgetPeriod: String, Sendable, Hashable, CaseIterable {
     func start(at time: Int64) -> Int64 {
         let day = Self.day(at: time)
         switch self {
-        case .day: return day * 86_400_000
-        case .month: return (day - Self.date(of: day).dayOfMonth + 1) * 86_400_000
+        case .day: return day &* 86_400_000
+        case .month: return (day - Self.date(of: day).dayOfMonth + 1) &* 86_400_000
         }
     }
 
     private static func day(at time: Int64) -> Int64 {
-        time >= 0 ? time / 86_400_000 : -((86_399_999 - time) / 86_400_000)
+        let (day, rest) = time.quotientAndRemainder(dividingBy: 86_400_000)
+        return rest < 0 ? day - 1 : day
     }
 
     /// Howard Hinnant, "chrono-compatible low-level date algorithms": civil_from_days. Days before the year 0 are of it.

@@ -133,20 +133,16 @@ final class JournalDesk: Sendable {
                 state.offset = offset
             }
             switch message {
-            case .started(let start):
-                state.ledger.started(start, now: now)
-                state.deaths.began(start)
-            case .spent(let key, let attempt, let cost, let time, let outcome):
-                state.note(key, attempt, outcome, now: now)
-                state.ledger.spent(key, attempt, cost, at: time, now: now)
+            case .started(let start): state.deaths.began(start)
+            case .spent(let key, let attempt, _, _, let outcome): state.note(key, attempt, outcome, now: now)
             case .convicted(let key): state.deaths.convicted(key)
-            case .sync(let mark) where mark == state.catchUpMark: return nil
             case .sync(let mark) where mark == state.mark:
                 state.mark = nil
                 defer { state.held = [] }
                 return state.held
             case .sync, nil: break
             }
+            if let message { state.ledger.heed(message, now: now) }
             return nil
         }
         if let held { actions.withLock { $0 }?.released(held) }

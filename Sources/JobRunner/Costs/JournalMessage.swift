@@ -1,9 +1,9 @@
-internal import AMQP
-internal import ChatModel
+package import AMQP
+package import ChatModel
 
 /// What the ledgers of all workers read in `PREFIX.journal`. It stands in the headers of events, so that no body is parsed
 /// where a month of them is read.
-enum JournalMessage: Sendable, Equatable {
+package enum JournalMessage: Sendable, Equatable {
     /// `job.started.CUSTOMER`
     case started(AttemptStart)
     /// `usage.CUSTOMER`
@@ -47,7 +47,7 @@ enum JournalMessage: Sendable, Equatable {
     }
 
     /// `nil` for what is no business of the ledger, and for what no worker has written.
-    init?(_ delivery: Delivery, workerUser: String) {
+    package init?(_ delivery: Delivery, workerUser: String) {
         let properties = delivery.properties
         guard properties.userID == workerUser else { return nil }
         let headers = properties.headers
@@ -56,7 +56,7 @@ enum JournalMessage: Sendable, Equatable {
             return
         }
         guard let customer = headers.string(Header.customer), let id = headers.string(Header.job),
-            let attempt = headers.integer(Header.attempt), let time = headers.integer(Header.time)
+            let attempt = headers.integer(Header.attempt), let time = headers.integer(Header.time).map({ max(0, $0) })
         else { return nil }
         let key = JobKey(customer: customer, id: id)
         switch properties.type {

@@ -23,9 +23,12 @@ struct KilledAttempts {
         }
         charges = host.journal.withLedger { ledger in
             let starts = ledger.unaccounted(job.key, before: attempt)
-            for start in starts { ledger.noteEnding(start.key, start.attempt) }
-            return starts
-        }.map { Charge($0, usage: TokenUsage(killed: $0, now: found), outcome: .killed) }
+            return starts.map { start in
+                let charge = Charge(start, usage: TokenUsage(killed: start, now: found), outcome: .killed)
+                ledger.noteEnding(start.key, start.attempt, cost: charge.cost ?? .zero)
+                return charge
+            }
+        }
     }
 
     var cost: Money { charges.total ?? .zero }

@@ -13,6 +13,8 @@ enum JobEvent {
         case setApart = "set_apart"
         /// In the dead-letter queue.
         case dead
+        /// Where it was; a cancel of its id concerns an earlier job.
+        case cancelIgnored = "cancel_ignored"
     }
 
     struct Details {
@@ -21,6 +23,8 @@ enum JobEvent {
         /// Milliseconds since 1970 before which it is not tried again.
         var notBefore: Int64?
         var failure: JobFailure?
+        /// In words of the worker's own.
+        var reason: String?
     }
 
     static func message(_ state: State, of key: JobKey, _ details: Details, _ host: JobHost) -> DurableMessage? {
@@ -39,6 +43,7 @@ enum JobEvent {
             members.append(.init("not_before", .string(Timestamp(milliseconds: notBefore).rfc3339)))
         }
         if let failure = details.failure { members.append(.init("error", failure.eventValue)) }
+        if let reason = details.reason { members.append(.init("reason", .string(reason))) }
         members.append(
             .init(
                 "job",

@@ -25,6 +25,11 @@ extension JobExecution {
         case .occupied where machine.phase == .waiting:
             isGranted = false
             perform(machine.waitExpired(settings.retry.longestInWorker))
+        case .occupied where tokens == 0 && bestPartial == nil:
+            // What others have reserved may come back: it waits for that like a job that has not begun.
+            isGranted = false
+            leaveGate(.other)
+            perform(machine.foundNoGate())
         case .occupied:
             isGranted = false
             perform(machine.timeExpired(.budgetUsedUp(.day)))
@@ -101,9 +106,10 @@ extension JobExecution {
             let attempt = charges.isEmpty ? attempt : attempt.next()
             return Charge(nothingUnder: attempt, of: route, outcome: outcome.charged)
         }
-        host.journal.withLedger { $0.noteEnding(current.key, current.attempt) }
         let usage = TokenUsage(log, requestBytes: request.count)
-        return Charge(current, usage: usage, outcome: outcome.charged)
+        let charge = Charge(current, usage: usage, outcome: outcome.charged)
+        host.journal.withLedger { $0.noteEnding(current.key, current.attempt, cost: charge.cost ?? .zero) }
+        return charge
     }
 
     /// The present attempt is over, and the job goes on, here or elsewhere.
@@ -116,7 +122,7 @@ extension JobExecution {
         charges.append(charge)
         host.spending.add(charge)
         host.metrics.charged(charge.usage)
-        host.journal.withLedger { $0.noteEnding(start.key, start.attempt) }
+        host.journal.withLedger { $0.noteEnding(start.key, start.attempt, cost: charge.cost ?? .zero) }
         let event = ResultWriter(
             job: routed, attempt: machine.attempt, tries: machine.tries, timings: timings,
             tokensWasted: parked.tokensWasted, shown: charge, charges: [], log

@@ -10,9 +10,37 @@ extension JobExecution {
         beginSpans()
         tell("taken", [LogKey.queue: "\(delivery.queue)"])
         // Read between the job's arrival and its admission, the cancel did not find it.
-        if isCancelled { return cancel() }
+        switch host.control.cancel(of: job.key, enqueued) {
+        case .applies: return cancel()
+        case .ignored(let reason): tellIgnoredCancel(reason)
+        case .none: break
+        }
         waitInLine()
         standInLine()
+    }
+
+    /// A cancel of this job's id was read while the job is here.
+    func cancelRead(_ cancel: ControlMessage.Cancel, isLive: Bool) {
+        switch host.control.cancel(of: job.key, enqueued) {
+        case .applies: self.cancel()
+        // Whatever the clocks say, the job was here before it; unless a replay says how far the stream had come.
+        case .ignored where isLive && cancel.offset > enqueued.controlOffset ?? -1: self.cancel()
+        case .ignored(let reason): tellIgnoredCancel(reason)
+        case .none: break
+        }
+    }
+
+    /// A cancel that says this job's id ends another one: whoever sent it can find out (`explain`, `cancel --wait`).
+    private func tellIgnoredCancel(_ reason: String) {
+        host.logger.notice(
+            "cancel ignored",
+            metadata: [
+                LogKey.job: "\(job.id)", LogKey.customer: "\(job.customer)", LogKey.error: "\(reason)",
+            ])
+        let event = JobEvent.message(
+            .cancelIgnored, of: job.key,
+            .init(attempt: machine.attempt.value, queue: delivery.queue, reason: reason), host)
+        if let event { shard.publish(event) }
     }
 
     /// A place is free, and its model's gate let it through.

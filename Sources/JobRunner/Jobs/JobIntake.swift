@@ -71,7 +71,7 @@ final class JobIntake: Sendable {
             if let job = self.board.known(key) { job.loop.execute { what(job) } }
         }
         return ControlDesk.Actions(
-            cancelled: { key in tell(key) { if $0.isCancelled { $0.cancel() } } },
+            cancelled: { cancel, isLive in tell(cancel.key) { $0.cancelRead(cancel, isLive: isLive) } },
             claimed: { key, attempt in tell(key) { $0.claimed(as: attempt) } },
             finished: { key, delivery in tell(key) { $0.finishedElsewhere(delivery) } },
             released: { deliveries in

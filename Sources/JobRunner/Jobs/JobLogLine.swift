@@ -65,6 +65,7 @@ package enum LogKey {
     package static let fallbackFrom = "fallback.from"
     package static let fallbackReason = "fallback.reason"
     package static let queue = "amqp.queue"
+    package static let count = "count"
     package static let answerBytes = "answer.bytes"
     package static let totalMilliseconds = "total.ms"
     package static let firstTokenMilliseconds = "first_token.ms"

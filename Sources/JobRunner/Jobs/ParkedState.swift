@@ -1,16 +1,16 @@
-internal import AMQP
+package import AMQP
 internal import ChatModel
 internal import Webhooks
 
 /// What a job's message carries from one of its lives to the next, in headers that count under a worker's login only.
-struct ParkedState: Sendable, Equatable {
+package struct ParkedState: Sendable, Equatable {
     var spent = JobMachine.Spent()
     /// Output chunks of attempts that were thrown away.
     var tokensWasted = 0
     /// What attempts of earlier lives cost.
     var costBefore = Money.zero
     /// When a worker saw the job first; milliseconds since 1970.
-    var firstReceived: Int64 = 0
+    package var firstReceived: Int64 = 0
     /// Milliseconds since 1970 before which it shall not be tried again; 0: at once.
     var notBefore: Int64 = 0
     /// Milliseconds of the wait that are left behind the waiting queue; `nil` where nobody said.
@@ -20,10 +20,13 @@ struct ParkedState: Sendable, Equatable {
     /// How far the control stream had come when the job was replayed.
     var controlOffset: Int64?
 
+    /// Milliseconds: no worker parks a job for longer than a month.
+    private static let longestWait: Int64 = 31 * 86_400_000
+
     init(firstReceived: Int64) { self.firstReceived = firstReceived }
 
     /// - Parameter now: milliseconds since 1970.
-    init(of delivery: Delivery, workerUser: String, now: Int64) {
+    package init(of delivery: Delivery, workerUser: String, now: Int64) {
         self.init(firstReceived: now)
         guard delivery.properties.userID == workerUser else { return }
         let headers = delivery.properties.headers
@@ -32,9 +35,12 @@ struct ParkedState: Sendable, Equatable {
             tries: count(Republication.Header.tries), failures: count(Republication.Header.failedTries))
         tokensWasted = count(Republication.Header.tokensWasted)
         costBefore = Money(billionths: max(0, headers.integer(Republication.Header.costBefore) ?? 0))
-        notBefore = headers.integer(Republication.Header.notBefore) ?? 0
-        waitLeft = headers.integer(Republication.Header.waitLeft)
-        firstReceived = min(now, headers.integer(Republication.Header.firstReceived) ?? now)
+        // Whatever stands there, it moves no clock and keeps no job for ever.
+        let latest = now.addingReportingOverflow(Self.longestWait)
+        notBefore = min(
+            max(0, headers.integer(Republication.Header.notBefore) ?? 0), latest.overflow ? .max : latest.partialValue)
+        waitLeft = headers.integer(Republication.Header.waitLeft).map { min(max(0, $0), Self.longestWait) }
+        firstReceived = min(now, max(0, headers.integer(Republication.Header.firstReceived) ?? now))
         origin = Self.origin(of: delivery, workerUser: workerUser)
         controlOffset = headers.integer(Republication.Header.controlOffset)
     }
@@ -45,7 +51,7 @@ struct ParkedState: Sendable, Equatable {
         return delivery.properties.headers.string(Republication.Header.originQueue)
     }
 
-    var headers: FieldTable {
+    package var headers: FieldTable {
         var headers: FieldTable = [Republication.Header.firstReceived: .int(firstReceived)]
         if spent.tries > 0 { headers[Republication.Header.tries] = .int(Int64(spent.tries)) }
         if spent.failures > 0 { headers[Republication.Header.failedTries] = .int(Int64(spent.failures)) }
@@ -59,7 +65,7 @@ struct ParkedState: Sendable, Equatable {
     }
 
     /// What is left to wait; not positive when it is over.
-    func remaining(now: Int64) -> Duration {
+    package func remaining(now: Int64) -> Duration {
         RetryTiers.remaining(until: notBefore, atMost: waitLeft, now: now)
     }
 

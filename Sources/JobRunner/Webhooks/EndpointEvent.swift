@@ -51,11 +51,16 @@ package struct EndpointEvent: Sendable, Equatable {
         return JSONValue.object(members).serialized()
     }
 
-    /// `nil` for any other event, and for one that cannot be read.
-    package init?(routingKey: String, body: [UInt8]) {
+    /// Milliseconds by which the clock of who speaks may be ahead.
+    private static let clockSkew: Int64 = 86_400_000
+
+    /// `nil` for any other event, and for one that cannot be read, or is of a time to come: it would hold against every
+    /// later word about that endpoint.
+    package init?(routingKey: String, body: [UInt8], now: Timestamp = WallClock.now()) {
         guard routingKey.hasPrefix("endpoint."), let state = State(rawValue: String(routingKey.dropFirst(9))),
             let value = try? JSONValue(parsing: body), let endpoint = value["endpoint"]?.stringValue,
-            let time = value["time"]?.stringValue.flatMap(Timestamp.init(rfc3339:))
+            let time = value["time"]?.stringValue.flatMap(Timestamp.init(rfc3339:)),
+            time.milliseconds <= now.milliseconds + Self.clockSkew
         else { return nil }
         self.init(
             endpoint: EndpointID(text: endpoint), state: state, time: time,

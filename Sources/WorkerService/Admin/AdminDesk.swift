@@ -98,7 +98,7 @@ final class AdminDesk: Sendable {
     }
 
     func cancel(job: String, customer: String) async throws {
-        try await onThread(thread) { [self] in
+        _ = try await onThread(thread) { [self] in
             try JobCanceller.cancel(job: job, customer: customer, configuration: configuration, names: names)
         }
     }

@@ -48,7 +48,7 @@ public struct ReplyReader: Sendable {
         }
         guard sequence >= nextSequence else { return .skipped }
         if sequence > nextSequence { hasGap = true }
-        nextSequence = sequence + 1
+        nextSequence = sequence &+ 1
         messages += 1
         guard let body = try? JSONValue(parsing: delivery.body) else { return .skipped }
         switch type {

@@ -69,7 +69,7 @@ package struct JobStory: Sendable, Equatable {
             case .moved("parked", let queue, let until, _): next = .waiting(queue: queue, until: until)
             case .moved("dead", _, _, _): next = .ended(outcome: "dead", at: event.time)
             case .moved(_, let queue, _, _): next = .queued(queue: queue)
-            case .webhook: continue
+            case .webhook, .cancelIgnored: continue
             }
             if case .ended(let outcome, _) = place, outcome != "dead", case .ended("dead", _) = next { continue }
             highest = event.attempt

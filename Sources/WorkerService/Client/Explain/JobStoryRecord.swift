@@ -83,6 +83,8 @@ package enum JobStoryRecord {
         case .moved(let state, let queue, let until, let error):
             return [.init("event", .string(state))] + common
                 + [.init("queue", .string(queue)), .init("not_before", instant(until)), .init("error", failure(error))]
+        case .cancelIgnored(let reason):
+            return [.init("event", .string("cancel_ignored"))] + common + [.init("reason", .string(reason))]
         case .webhook(let webhook):
             return [.init("event", .string("webhook.\(webhook.state)"))] + common + [
                 .init("endpoint", .string(webhook.endpoint)), .init("tries", .integer(webhook.tries)),

@@ -12,6 +12,8 @@ package struct JournalEvent: Sendable, Equatable {
         case moved(state: String, queue: String, notBefore: Timestamp?, error: Failure?)
         /// `delivered`, `retrying`, `dead`.
         case webhook(Webhook)
+        /// A cancel of this id concerns an earlier job.
+        case cancelIgnored(reason: String)
     }
 
     package struct Usage: Sendable, Equatable {
@@ -95,6 +97,7 @@ package struct JournalEvent: Sendable, Equatable {
             .moved(
                 state: String(type.dropFirst(4)), queue: body["queue"]?.stringValue ?? "",
                 notBefore: instant(body["not_before"]), error: failure(body["error"]))
+        case "job.cancel_ignored": .cancelIgnored(reason: body["reason"]?.stringValue ?? "")
         case "webhook": webhook(body).map { .webhook($0) }
         default: nil
         }
