@@ -163,6 +163,105 @@ import Testing
         }
     }
 
+    /// Larger than any job may be: refused by its size, and kept whole among the dead letters.
+    @Test func aVeryLargeBodyIsDeadLetteredWhole() async throws {
+        try await MainJobTests.withWorker { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            let body = [UInt8](repeating: 0x61, count: 66 << 20)
+            try await deployment.enqueue([
+                TestJob(
+                    raw: body,
+                    properties: MessageProperties(
+                        headers: ["x-customer": .string("acme")], isPersistent: true, messageID: "huge"))
+            ])
+            let failure = try #require(AnswerCheck(try await replies.terminal(of: "huge")).failure)
+            #expect(failure["error"]?["code"]?.stringValue == "invalid_job")
+            let dead = try await deployment.takeAll(deployment.names.dead, atLeast: 1)
+            #expect(dead.count == 1 && dead.first?.bodySize == UInt64(body.count) && dead.first?.body == body)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    /// A reply queue that is full for a moment refuses the last chunks of an answer: its end waits until they are said again.
+    @Test func anEndWaitsForChunksThatWereRefused() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 5
+        settings.gateway.tokensPerSecond = 40
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let (amqp, queue) = (deployment.amqp, "\(deployment.prefix).reply.narrow")
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "customer")
+                defer { session.close() }
+                try session.declareQueue(
+                    queue, durable: true,
+                    arguments: [
+                        "x-max-length": .int(1), "x-overflow": .string("reject-publish"), "x-expires": .int(120_000),
+                    ])
+            }
+            try await deployment.enqueue([TestJob("narrow", customer: "narrow")])
+            for _ in 0..<400 where deployment.gateway.answers(user: "narrow").first?.end != .complete {
+                try await Task.sleep(for: .milliseconds(25))
+            }
+            let all = try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "customer")
+                defer { session.close() }
+                try session.consume(queue, noAck: true)
+                var all: [Delivery] = []
+                while all.last?.isTerminal != true, let reply = try session.receive(timeout: .seconds(20)) {
+                    all.append(reply)
+                }
+                return all
+            }
+            let check = AnswerCheck(all)
+            try check.expectComplete(deployment.gateway.answers(user: "narrow").first)
+            #expect(check.resets >= 1, "something was refused")
+            _ = try await MainJobTests.firstWebhook(deployment)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
+    /// An exchange that refuses what it gets (a full queue is bound to it) loses no usage event: the job is acked when the
+    /// event has arrived.
+    @Test func aUsageEventIsNeverGivenUp() async throws {
+        var settings = Deployment.Settings()
+        settings.gateway.tokens = 1
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let (amqp, queue, events) = (deployment.amqp, "\(deployment.prefix).billing", deployment.names.events)
+            try await onOwnThread {
+                let session = try AMQPSession(configuration: amqp, role: "billing")
+                defer { session.close() }
+                try session.declareQueue(
+                    queue, durable: true,
+                    arguments: [
+                        "x-max-length": .int(1), "x-overflow": .string("reject-publish"), "x-expires": .int(120_000),
+                    ])
+                try session.bindQueue(queue, exchange: events, routingKey: "usage.acme")
+                _ = try session.publish(routingKey: queue, body: [1])
+                _ = try session.publish(routingKey: queue, body: [2])
+            }
+            let replies = try await deployment.collector(customers: ["acme", "other"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("billed").quiet])
+            try await replies.terminal(of: "billed")
+            // Longer than a reply would be tried again for: each job of the other customer takes its time.
+            let clock = ContinuousClock()
+            let start = clock.now
+            for round in 1... {
+                if clock.now - start > .seconds(8) { break }
+                try await deployment.enqueue([TestJob("other-\(round)", customer: "other").quiet])
+                try await replies.terminal(of: "other-\(round)")
+                #expect(runner.status.running + runner.status.waiting >= 1, "it is not acked")
+            }
+            let told = try await deployment.takeAll(queue, atLeast: 2)
+            #expect(told.contains { $0.properties.type == "usage" && $0.job == "billed" })
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
     /// Somebody deletes a queue of the worker's own: nothing is acked that has not arrived.
     @Test func aDeletedDeadLetterQueueLosesNothing() async throws {
         try await MainJobTests.withWorker { deployment, runner in

@@ -12,11 +12,14 @@ import Testing
         let attempts = Mutex<[Int64]>([])
         let takenBack = Atomic<Int>(0)
 
-        func makeStream(owesReset: Bool = false, highWater: Int = 1_000, hasQueue: Bool = true) -> AnswerStream {
+        func makeStream(
+            owesReset: Bool = false, highWater: Int = 1_000, hasQueue: Bool = true, attempt: Int = 1
+        ) -> AnswerStream {
             let address = ReplyAddress(
                 queue: "chat.reply.a", job: "j", customer: "a", correlationID: "c", plan: TopologyPlan())
             return AnswerStream(
-                identifier: 1, address: hasQueue ? address : nil, attempt: AttemptNumber(), owesReset: owesReset,
+                identifier: 1, address: hasQueue ? address : nil, attempt: AttemptNumber(tryNumber: attempt),
+                owesReset: owesReset,
                 defaults: .init(id: "x", model: "m", created: 1), highWater: highWater,
                 onResume: { self.resumed.add(1, ordering: .relaxed) },
                 onAttemptChanged: { attempt in self.attempts.withLock { $0.append(attempt.value) } },
@@ -248,6 +251,61 @@ import Testing
         #expect(fixture.resumed.load(ordering: .relaxed) == 1)
         _ = Self.take(stream)
         #expect(fixture.resumed.load(ordering: .relaxed) == 1)
+    }
+
+    /// A reply queue that stays full must not keep the job for ever: its end goes alone, in an attempt without a gap.
+    @Test func chunksThatAreRefusedAgainAndAgainAreLeftOut() throws {
+        let fixture = Fixture()
+        let stream = fixture.makeStream()
+        _ = Self.append("a", to: stream)
+        for attempt in 1...(DurableMessage.mostRefusals + 1) {
+            if attempt > 1 { #expect(Self.take(stream) == "reset") }
+            #expect(Self.take(stream) == "chunk a")
+            stream.published(7)
+            // Until the gateway has said all it is tried again without end.
+            #expect(stream.rewind(because: .refused))
+            #expect(Self.take(stream) == "reset")
+            #expect(Self.take(stream) == "chunk a")
+            let isQueued = try stream.finish(Self.terminal(2 * attempt))
+            #expect(isQueued && Self.take(stream) == "ended after 0")
+            #expect(stream.rewind(because: .refused) == (attempt <= DurableMessage.mostRefusals))
+        }
+        let last = try #require(fixture.attempts.withLock { $0.last })
+        #expect(Self.take(stream) == "nothing", "its end is being made anew")
+        let isQueued = try stream.finish(Self.terminal(Int(last)))
+        #expect(isQueued && Self.take(stream) == "ended after 0", "no chunk in the attempt of the end")
+        #expect(Self.close(stream) == [[7]])
+    }
+
+    /// The last number of a delivery is kept for the end: nothing is said twice under one number.
+    @Test func theLastAttemptSaysItsEndOnly() throws {
+        let fixture = Fixture()
+        let stream = fixture.makeStream(highWater: 1, attempt: AttemptNumber.lastTry - 1)
+        #expect(Self.append("some text", to: stream).pause)
+        #expect(Self.take(stream) == "chunk some text")
+        _ = Self.append("more text", to: stream)
+        #expect(!stream.rewind())
+        #expect(fixture.attempts.withLock { $0 } == [999])
+        #expect(fixture.resumed.load(ordering: .relaxed) == 2, "nobody takes text that the gateway could wait for")
+        let appended = Self.append("and more", to: stream)
+        #expect(!appended.enqueue && !appended.pause)
+        #expect(!stream.end() && !stream.rewind(), "it has said nothing that could be lost")
+        #expect(Self.take(stream) == "nothing")
+        let isQueued = try stream.finish(Self.terminal(999))
+        #expect(isQueued && Self.take(stream) == "ended after 0")
+        #expect(stream.rewind(), "its end waits on, behind another connection")
+        #expect(Self.take(stream) == "ended after 0")
+        #expect(fixture.attempts.withLock { $0 } == [999])
+        #expect(Self.close(stream) == [[7]])
+    }
+
+    @Test func anEndWithoutChunksOutlivesALostConnection() throws {
+        let stream = Fixture().makeStream(hasQueue: false)
+        let isQueued = try stream.finish(Self.terminal())
+        #expect(isQueued && Self.take(stream) == "ended after 0")
+        #expect(stream.rewind())
+        #expect(Self.take(stream) == "ended after 0")
+        #expect(Self.close(stream) == [[7]])
     }
 
     @Test func withoutAReplyQueueOnlyTheEndCounts() throws {

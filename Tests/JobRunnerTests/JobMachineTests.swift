@@ -49,6 +49,30 @@ import Testing
         #expect(machine.tries == 3)
     }
 
+    /// The numbers of a delivery are used up: the job goes on under its next life, which has more.
+    @Test(arguments: 0...3)
+    func whoHasNoNumberLeftIsHandedBack(how: Int) {
+        var machine = Self.machine(AttemptNumber(tryNumber: AttemptNumber.lastTry - 2))
+        #expect(machine.begin() == .ask(restarts: false))
+        #expect(machine.fellBack() == .ask(restarts: true))
+        #expect(machine.attempt.tryNumber == AttemptNumber.lastTry - 1)
+        switch how {
+        case 0: #expect(machine.fellBack() == .handBack)
+        case 1:
+            #expect(machine.foundNoGate() == .yield)
+            #expect(machine.begin() == .handBack)
+        case 2:
+            #expect(machine.streamEnded(.failed(Self.failure()), chance: 0) == .wait(.seconds(1)))
+            #expect(machine.retryDue() == .handBack)
+        default:
+            // A lost publish connection took the last number.
+            _ = machine.attemptChanged(machine.attempt.next(), outcome: nil)
+            #expect(machine.attempt.isLast && machine.attempt.next() == machine.attempt)
+            #expect(machine.fellBack() == .handBack)
+        }
+        #expect(machine.receiptsConfirmed() == .acknowledge)
+    }
+
     @Test func jitterOnlyAdds() {
         var policy = Self.policy
         policy.jitter = 0.25

@@ -143,12 +143,12 @@ extension JobExecution {
 
     private var eventReceipt: @Sendable (DurableMessage.Settlement) -> Void {
         let loop = loop
-        return { _ in loop.execute { self.eventSettled() } }
+        return { settlement in loop.execute { self.eventSettled(settlement) } }
     }
 
     private func publishEvents(_ events: [DurableMessage]) {
         guard !events.isEmpty else { return }
-        pendingEvents += events.count
+        receipts.sentEarlier(events.count)
         shard.publish(events)
     }
 

@@ -18,9 +18,8 @@ extension JobExecution {
         // Said already, before the webhook was found to be too large.
         if isTooLargeForBroker, replyArrived { terminal.reply = nil }
         endWasTooLarge = false
-        pendingReceipts = terminal.companions.count + (terminal.reply == nil ? 0 : 1)
-        awaitsReceipts = true
         if stream.finish(terminal) { shard.enqueue(stream, on: loop) }
+        heed(receipts.sentEnd(terminal.companions.count + (terminal.reply == nil ? 0 : 1)))
     }
 
     private func ending(
@@ -76,18 +75,17 @@ extension JobExecution {
     }
 
     private func settled(_ isReply: Bool, _ settlement: DurableMessage.Settlement) {
-        guard settlement != .void else { return perform(machine.claimedElsewhere()) }
         if isReply, settlement == .unroutable { replyWasUnroutable = true }
         note(isReply, settlement)
-        pendingReceipts -= 1
-        receiptsMayBeComplete()
+        heed(receipts.settled(.end, settlement))
     }
 
     private func note(_ isReply: Bool, _ settlement: DurableMessage.Settlement) {
         switch settlement {
         case .undeliverable(let fault) where fault.isTooLarge: endWasTooLarge = true
         case .undeliverable(let fault): if isReply { undeliverable = fault }
-        case .confirmed, .unroutable, .refused, .void: if isReply { replyArrived = true }
+        case .confirmed, .unroutable, .refused: if isReply { replyArrived = true }
+        case .void: break
         }
     }
 
@@ -114,15 +112,14 @@ extension JobExecution {
     }
 
     /// A usage event of an attempt before the last is confirmed.
-    func eventSettled() {
-        pendingEvents -= 1
-        receiptsMayBeComplete()
-    }
+    func eventSettled(_ settlement: DurableMessage.Settlement) { heed(receipts.settled(.earlier, settlement)) }
 
-    private func receiptsMayBeComplete() {
-        guard awaitsReceipts, pendingReceipts == 0, pendingEvents == 0 else { return }
-        awaitsReceipts = false
-        guard !endsWithoutText() else { return }
+    private func heed(_ verdict: ReceiptCounter.Verdict) {
+        switch verdict {
+        case .waiting: return
+        case .notFinished: return perform(machine.claimedElsewhere())
+        case .finished: if endsWithoutText() { return }
+        }
         tell("its end is confirmed")
         if !machine.hasDelivery {
             // Whoever has the job now need not run it.
@@ -156,8 +153,7 @@ extension JobExecution {
         accountForTheDead()
         parked.spent = machine.spent
         parked.costBefore = parked.costBefore + (charges.total ?? .zero)
-        pendingReceipts = 1
-        awaitsReceipts = true
+        _ = receipts.sentEnd(1)
         tellMove(to: queue, place)
         let receipt = receipt
         do throws(AMQPError) {

@@ -49,11 +49,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     /// Output chunks that are paid for.
     var spendLimit = Int.max
     var outcome: JobMachine.Outcome?
-    /// Messages of its end, or of its move, that are not confirmed yet, and whether they are out.
-    var pendingReceipts = 0
-    var awaitsReceipts = false
-    /// Likewise the usage events of attempts that ended before.
-    var pendingEvents = 0
+    /// Of the messages of its end, or of its move, and of the usage events of attempts that ended before.
+    var receipts = ReceiptCounter()
     var replyWasUnroutable = false
     /// Why its replies were given up.
     var undeliverable: Undeliverable?

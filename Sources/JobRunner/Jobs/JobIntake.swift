@@ -337,7 +337,7 @@ private final class Ending: Sendable {
     private let delivery: Delivery
     private let job: (key: JobKey, finished: FinishedDelivery)
     private let place: Failpoint
-    private let outstanding = Atomic<Int>(0)
+    private let receipts = Mutex(ReceiptCounter())
 
     init(
         host: JobHost, endings: PendingWork, delivery: Delivery, job: (key: JobKey, finished: FinishedDelivery),
@@ -352,10 +352,11 @@ private final class Ending: Sendable {
 
     var receipt: @Sendable (DurableMessage.Settlement) -> Void {
         { settlement in
-            guard self.outstanding.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+            let (verdict, isLast) = self.receipts.withLock { ($0.settled(.end, settlement), $0.isEmpty) }
+            guard isLast else { return }
             self.endings.leave()
             // The broker gives it out again.
-            guard settlement != .void else { return }
+            guard verdict == .finished else { return }
             self.place.hit()
             self.host.seenThrough(self.delivery.tag, self.job)
         }
@@ -367,7 +368,7 @@ private final class Ending: Sendable {
             host.logger.error("a message cannot be moved", metadata: [LogKey.queue: "\(delivery.queue)"])
             return
         }
-        outstanding.store(messages.count + 1, ordering: .releasing)
+        receipts.withLock { _ = $0.sentEnd(messages.count + 1) }
         endings.enter()
         shard.publish(messages + [last])
     }

@@ -106,6 +106,8 @@ struct JobMachine: Sendable {
     }
 
     private mutating func ask() -> Action {
+        // The last number of a delivery is kept for an end that must be told again: under its next life the job has more.
+        if hasAsked, attempt.next().isLast { return giveBack() }
         phase = .connecting
         spent.tries += 1
         defer { hasAsked = true }

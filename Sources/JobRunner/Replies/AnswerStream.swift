@@ -27,6 +27,13 @@ final class AnswerStream: Sendable {
         case never
     }
 
+    /// Why an answer must be said again.
+    enum Loss: Sendable {
+        case connection
+        /// The broker refused a chunk: the reply queue is full.
+        case refused
+    }
+
     /// What the event loop has to do after an append.
     struct Appended {
         /// Put the stream on the ready list.
@@ -93,6 +100,13 @@ final class AnswerStream: Sendable {
         var unreachable: Undeliverable?
         /// The broker takes no message that holds the text: nothing but an end without it is published.
         var isMuted = false
+        /// Times that a chunk was refused while only the end was missing.
+        var refusals = 0
+        /// The present attempt says nothing but its end, which has the whole text: the reply queue stays full, or no number
+        /// is left for an attempt after this one.
+        var saysEndOnly = false
+
+        var saysText: Bool { !isMuted && !saysEndOnly }
     }
 
     /// Unique within the process; the token of its chunks.
@@ -143,7 +157,7 @@ final class AnswerStream: Sendable {
         state.withLock { state in
             state.log.append(chunk, in: message)
             let (count, outputChunks) = (state.log.count, state.log.outputChunks)
-            guard state.wire != nil, !state.isClosed, !state.isMuted else {
+            guard state.wire != nil, !state.isClosed, state.saysText else {
                 return Appended(enqueue: false, pause: false, count: count, outputChunks: outputChunks)
             }
             let pauses = !state.isPaused && state.log.pendingCount > highWater
@@ -158,7 +172,7 @@ final class AnswerStream: Sendable {
     func end() -> Bool {
         state.withLock { state in
             state.log.end()
-            guard state.wire != nil, !state.isClosed, !state.isMuted, !state.isQueued, state.log.hasPending else {
+            guard state.wire != nil, !state.isClosed, state.saysText, !state.isQueued, state.log.hasPending else {
                 return false
             }
             state.isQueued = true
@@ -185,6 +199,7 @@ final class AnswerStream: Sendable {
             state.owesReset = state.owesReset || state.hasPublished
             state.log = AnswerLog(defaults: defaults)
             state.attempt = max(attempt, state.attempt.next())
+            state.saysEndOnly = state.attempt.isLast
             if state.unreachable == nil { state.wire = Self.wire(address, state.attempt) }
             return state.attempt
         }
@@ -235,7 +250,7 @@ final class AnswerStream: Sendable {
             state.isQueued = false
             return .nothing
         }
-        if let address, state.wire != nil, !state.isMuted {
+        if let address, state.wire != nil, state.saysText {
             let hasMore = state.log.hasPending || state.terminal != nil
             if state.owesReset, hasMore, let reset = reset(&state, address, into: &output) { return reset }
             let offset = state.log.decodedTextSent
@@ -349,26 +364,37 @@ final class AnswerStream: Sendable {
 
     /// A chunk was lost, or may have been: all is said again under the next attempt. `true` where the stream must be
     /// put on the ready list.
-    func rewind() -> Bool {
-        let changed: (attempt: AttemptNumber?, enqueue: Bool) = state.withLock { state in
-            guard !state.isClosed else { return (nil, false) }
-            guard state.unreachable == nil, state.log.hasSent || state.hasPublished, let address else {
+    ///
+    /// Where chunks are refused again and again after the gateway has said all, and in the last attempt that has a number,
+    /// only the end is said again: it has the text, and leaves no gap in an attempt of its own.
+    func rewind(because loss: Loss = .connection) -> Bool {
+        let changed: (attempt: AttemptNumber?, enqueue: Bool, resumes: Bool) = state.withLock { state in
+            guard !state.isClosed else { return (nil, false, false) }
+            // One that says no replies, or its end only, has lost nothing.
+            guard state.unreachable == nil, !state.saysEndOnly, state.log.hasSent || state.hasPublished, let address
+            else {
                 // Its end waits on, for nothing that the channel carried.
                 state.lastChunk = 0
                 let enqueues = state.terminal != nil && !state.isQueued
                 if enqueues { state.isQueued = true }
-                return (nil, enqueues)
+                return (nil, enqueues, false)
             }
+            if loss == .refused, state.terminal != nil { state.refusals += 1 }
             state.log.rewind()
             state.owesReset = true
             state.attempt = state.attempt.next()
+            state.saysEndOnly = state.attempt.isLast || state.refusals > DurableMessage.mostRefusals
             state.wire = Self.wire(address, state.attempt)
             state.terminal = nil
             state.lastChunk = 0
-            let enqueues = !state.isQueued && !state.isMuted && state.log.hasPending
+            let enqueues = !state.isQueued && state.saysText && state.log.hasPending
             if enqueues { state.isQueued = true }
-            return (state.attempt, enqueues)
+            // Nobody takes what waits any more.
+            let resumes = state.isPaused && state.saysEndOnly
+            if resumes { state.isPaused = false }
+            return (state.attempt, enqueues, resumes)
         }
+        if changed.resumes { onResume() }
         if let attempt = changed.attempt { onAttemptChanged(attempt) }
         return changed.enqueue
     }

@@ -9,7 +9,7 @@ final class DurableMessage: Sendable {
         case confirmed
         /// Confirmed, but no queue took it: the reply queue does not exist.
         case unroutable
-        /// The broker refused it again and again: the reply queue is full.
+        /// A reply that the broker refused again and again: the reply queue is full. Nothing else is given up.
         case refused
         /// Not published: the delivery that it was to move is lost, and the broker gives the job out again.
         case void
@@ -26,6 +26,9 @@ final class DurableMessage: Sendable {
         /// Not asked: exchanges, where it is nobody's fault that nobody listens.
         case ignored
     }
+
+    /// After so many refusals a reply is given up; the job's webhook tells its end.
+    static let mostRefusals = 5
 
     let template: PublishTemplate
     let body: [UInt8]

@@ -54,8 +54,6 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
     /// A scratch buffer that grew over this for one long reset is given back.
     private static let scratchKept = 256 << 10
     private static let refusedPause = Duration.seconds(1)
-    /// After so many refusals a reply is given up; the job's webhook tells its end.
-    private static let mostRefusals = 5
 
     let streams = Mutex<[UInt64: AnswerStream]>([:])
     private let inbox = Mutex(Inbox())
@@ -154,7 +152,7 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             sending.unroutable.remove(token)
             if let end = sending.ends[ObjectIdentifier(message)] { end.inFlight -= 1 }
             let refusals = message.refusals.wrappingAdd(1, ordering: .relaxed).newValue
-            if message.routing != .required, refusals > Self.mostRefusals { return settle(message, .refused) }
+            if message.isReply, refusals > DurableMessage.mostRefusals { return settle(message, .refused) }
             sendLater(message)
         }
     }
@@ -243,15 +241,19 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
             sending.refused = []
             let refused = sending.refusedStreams
             sending.refusedStreams = []
-            for stream in streams.withLock({ streams in refused.compactMap { streams[$0] } }) { rewind(stream) }
+            for stream in streams.withLock({ streams in refused.compactMap { streams[$0] } }) {
+                rewind(stream, because: .refused)
+            }
         }
     }
 
-    private func rewind(_ stream: AnswerStream) {
+    private func rewind(_ stream: AnswerStream, because loss: AnswerStream.Loss = .connection) {
         // An end that waited for the lost chunk's confirm is void.
         sending.ending.removeAll { $0.stream === stream }
         // One under suspicion has its turn alone.
-        if stream.rewind(), !sending.suspects.contains(.stream(stream.identifier)) { sending.ready.append(stream) }
+        if stream.rewind(because: loss), !sending.suspects.contains(.stream(stream.identifier)) {
+            sending.ready.append(stream)
+        }
     }
 
     private var hasMore: Bool {
@@ -266,7 +268,10 @@ final class ShardFeed: PublisherDriver, @unchecked Sendable {
         let confirmed = channel.confirmedThrough
         var later: [(stream: AnswerStream, after: UInt64)] = []
         for entry in sending.ending {
-            guard entry.after <= confirmed, channel.capacity > 0 else {
+            // A refused chunk counts as settled, but its answer must be said again before its end may go.
+            guard entry.after <= confirmed, channel.capacity > 0,
+                !sending.refusedStreams.contains(entry.stream.identifier)
+            else {
                 later.append(entry)
                 continue
             }
