@@ -76,7 +76,7 @@ extension WebhookOutcome.Kind {
         case .timeout:
             "no whole answer within webhooks.timeout: look at firewalls in between, then at the endpoint itself"
         case .invalidResponse: "look at the port of the URL: what answers there speaks no HTTP"
-        case .delivered, .status, .refused, .closed, .abandoned: nil
+        case .delivered, .status, .refused, .closed, .abandoned, .crowded: nil
         }
     }
 }

@@ -76,16 +76,6 @@ import Testing
         #expect(Self.letter(copy) == expected)
     }
 
-    @Test(arguments: [(true, 12, 12), (false, 12, 0), (true, nil, 0)] as [(Bool, Int64?, Int64)])
-    func onlyTheBrokersCountIsBelieved(redelivered: Bool, header: Int64?, expected: Int64) {
-        var headers = FieldTable()
-        if let header { headers["x-delivery-count"] = .int(header) }
-        let delivery = Delivery(
-            tag: DeliveryTag(generation: 1, value: 1), queue: "chat.dead", redelivered: redelivered, exchange: "",
-            routingKey: "chat.dead", properties: MessageProperties(headers: headers), body: [])
-        #expect(DeadLetter.returns(of: delivery) == expected)
-    }
-
     private static func letter(_ delivery: Delivery) -> DeadLetter {
         DeadLetter(delivery, names: names, workerUser: "worker")
     }

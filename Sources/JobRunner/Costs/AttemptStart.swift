@@ -58,9 +58,9 @@ package struct AttemptStart: Sendable, Equatable {
 }
 
 /// What one attempt used and cost.
-struct Charge: Sendable, Equatable {
+package struct Charge: Sendable, Equatable {
     /// What became of an attempt, as usage events have it.
-    enum Outcome: String, Sendable {
+    package enum Outcome: String, Sendable {
         case completed, failed, cancelled
         /// Its text was thrown away: asked again, here or elsewhere.
         case discarded

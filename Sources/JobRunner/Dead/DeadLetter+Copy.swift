@@ -8,11 +8,6 @@ extension DeadLetter {
     /// off, or copies that are not taken, do no harm.
     package static let mostReturns = FormerQueues.defaultLimit / 2
 
-    /// Times that the broker has counted it back.
-    package static func returns(of delivery: Delivery) -> Int64 {
-        delivery.redelivered ? delivery.properties.headers.integer("x-delivery-count") ?? 0 : 0
-    }
-
     /// Properties of a copy that reads the same, which the broker has not counted. It goes to the dead-letter queue and
     /// nowhere else, and is believed no more than the letter was.
     package func copied(_ delivery: Delivery) -> MessageProperties {

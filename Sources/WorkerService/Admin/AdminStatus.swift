@@ -115,9 +115,6 @@ struct AdminStatus {
         ])
     }
 
-    /// Endpoints that are shown; customers can name any number of them.
-    private static let mostEndpoints = 100
-
     private static func endpoint(_ state: EndpointLedger.State) -> JSONValue {
         .object([
             .init("endpoint", .string("\(state.endpoint)")), .init("disabled", .bool(state.isDisabled)),

@@ -60,7 +60,7 @@ package final class DeadLetterDesk {
             let letter = DeadLetter(delivery, names: names, workerUser: configuration.username)
             let before = held
             let goesOn = try visit(letter, delivery)
-            if held == before, mustCopy, DeadLetter.returns(of: delivery) >= DeadLetter.mostReturns {
+            if held == before, mustCopy, delivery.returns >= DeadLetter.mostReturns {
                 try copy(letter, delivery)
             }
             guard goesOn else { break }
@@ -93,7 +93,7 @@ package final class DeadLetterDesk {
         guard outcome == .confirmed else {
             let former = FormerQueues(queues: [names.dead], virtualHost: configuration.virtualHost)
             throw Unavailable(
-                "a dead letter came back \(DeadLetter.returns(of: delivery)) times; after "
+                "a dead letter came back \(delivery.returns) times; after "
                     + "\(FormerQueues.defaultLimit) times this broker drops it. Lift the limit before it is looked at again: "
                     + former.policy)
         }
