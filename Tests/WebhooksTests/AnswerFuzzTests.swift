@@ -19,7 +19,8 @@ import Testing
         }
         try await Self.post(
             Self.count ?? 3_000, to: "http://127.0.0.1:\(server.port)/",
-            SenderSupport.configuration(timeout: .milliseconds(50)), senders: 1, atOnce: 24)
+            SenderSupport.configuration(timeout: .milliseconds(50)), senders: 1,
+            atOnce: Self.count == nil ? 24 : 200)
         await server.stop()
     }
 
@@ -35,7 +36,8 @@ import Testing
         let configuration = SenderSupport.configuration(
             timeout: .milliseconds(200), certificateAuthorityFile: certificates.authority)
         try await Self.post(
-            Self.count.map { $0 / 10 } ?? 300, to: "https://hooks.test:\(server.port)/", configuration, senders: 16,
+            Self.count.map { $0 / 10 } ?? 300, to: "https://hooks.test:\(server.port)/", configuration,
+            senders: Self.count == nil ? 16 : 64,
             atOnce: 1)
         await server.stop()
     }
