@@ -54,8 +54,8 @@ let layers: [Target] = [
     .target(
         name: "WorkerService",
         dependencies: [
-            "CStart", "ChatModel", "AMQP", "PeerChecks", "Gateway", "Webhooks", "JobRunner", lifecycle, signals, logging,
-            nioCore, nioPosix, nioHTTP1, nioSSL, httpClient, hummingbird, hummingbirdCore, tracing,
+            "CStart", "ChatModel", "AMQP", "PeerChecks", "Gateway", "Webhooks", "JobRunner", lifecycle, signals,
+            logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient, hummingbird, hummingbirdCore, tracing,
             .product(name: "TOMLKit", package: "TOMLKit"),
         ],
         // What TOMLKit imports stays its own: `Foundation` would bring 30 MB of ICU into the program.
