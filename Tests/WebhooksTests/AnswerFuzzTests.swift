@@ -19,8 +19,7 @@ import Testing
         }
         try await Self.post(
             Self.count ?? 3_000, to: "http://127.0.0.1:\(server.port)/",
-            SenderSupport.configuration(timeout: .milliseconds(50)), senders: 1,
-            atOnce: Self.count == nil ? 24 : 200)
+            SenderSupport.configuration(timeout: .milliseconds(50)), senders: 1, atOnce: 24)
         await server.stop()
     }
 
@@ -36,8 +35,7 @@ import Testing
         let configuration = SenderSupport.configuration(
             timeout: .milliseconds(200), certificateAuthorityFile: certificates.authority)
         try await Self.post(
-            Self.count.map { $0 / 10 } ?? 300, to: "https://hooks.test:\(server.port)/", configuration,
-            senders: Self.count == nil ? 16 : 64,
+            Self.count.map { $0 / 10 } ?? 300, to: "https://hooks.test:\(server.port)/", configuration, senders: 16,
             atOnce: 1)
         await server.stop()
     }
