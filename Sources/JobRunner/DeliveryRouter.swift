@@ -62,7 +62,7 @@ final class DeliveryRouter: ConsumerDelegate, Sendable {
 
     func consumerReceived(_ delivery: Delivery) {
         switch delivery.queue {
-        case host.names.webhooks, host.names.orderedWebhooks, host.names.suspectWebhooks: webhooks.take(delivery)
+        case let queue where host.names.holdsWebhooks(queue): webhooks.take(delivery)
         case host.names.control: host.control.received(delivery)
         case host.names.endpoints: endpoints.received(delivery)
         case host.names.journal: host.journal.received(delivery)

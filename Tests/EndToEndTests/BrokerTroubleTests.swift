@@ -65,7 +65,9 @@ import Testing
             try await deployment.enqueue(innocents.prefix(3).map { TestJob($0).quiet } + [poison])
             let hook = try await MainJobTests.firstWebhook(deployment)
             #expect(hook.job == "poison" && hook.type == "chat.completion.completed", "the webhook tells the end")
-            #expect(runner.metrics.undeliverable.value >= 1)
+            // RabbitMQ 4 knows that the reader is gone.
+            let isFour = try await onOwnThread { try TestBroker.version()[0] >= 4 }
+            #expect(isFour || runner.metrics.undeliverable.value >= 1)
             let lost = runner.snapshot.lostConnections
             // Whoever answers there again closes nothing.
             var again = TestJob("again")
@@ -167,12 +169,21 @@ import Testing
         let broker = try await onOwnThread { try TestBroker.named("trouble") }
         func limit(_ bytes: Int) async throws {
             try await onOwnThread {
-                _ = try broker.control("eval", "application:set_env(rabbit, max_message_size, \(bytes)).")
+                // Where 3.x and where 4.x look for it.
+                _ = try broker.control(
+                    "eval",
+                    "application:set_env(rabbit, max_message_size, \(bytes)), "
+                        + "persistent_term:put(max_message_size, \(bytes)).")
             }
         }
         // Of channels that are opened from now on.
         try await limit(6_000)
-        defer { _ = try? broker.control("eval", "application:set_env(rabbit, max_message_size, 134217728).") }
+        defer {
+            _ = try? broker.control(
+                "eval",
+                "application:set_env(rabbit, max_message_size, 16777216), "
+                    + "persistent_term:put(max_message_size, 16777216).")
+        }
         try await MainJobTests.withWorker(settings) { deployment, runner in
             let replies = try await deployment.collector(customers: ["acme"])
             defer { replies.stop() }

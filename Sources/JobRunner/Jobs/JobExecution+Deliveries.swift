@@ -8,6 +8,13 @@ extension JobExecution {
     /// `resume` is called when this life of the job is over: the next one has come already.
     func precede(_ resume: @escaping @Sendable () -> Void) { successors.append(resume) }
 
+    /// Calls `body` at once, or, if the end under this attempt is on its way, when it is confirmed and the job acked.
+    func whenEnded(as attempt: Int64, _ body: @escaping @Sendable () -> Void) {
+        guard machine.phase == .completing, machine.hasDelivery, !machine.isMoving, machine.attempt.value == attempt
+        else { return body() }
+        precede(body)
+    }
+
     func deliveryLost() {
         joined = []
         let wasRecalled = stream?.recall() ?? false

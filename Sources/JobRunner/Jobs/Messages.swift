@@ -23,7 +23,7 @@ enum Messages {
         _ delivery: Delivery, to queue: String, customer: String?, host: JobHost, adding notes: FieldTable,
         settled: @escaping @Sendable (DurableMessage.Settlement) -> Void
     ) throws(AMQPError) -> DurableMessage {
-        let isWebhook = [host.names.webhooks, host.names.orderedWebhooks].contains(delivery.queue)
+        let isWebhook = host.names.holdsWebhooks(delivery.queue)
         var properties = Republication.properties(
             of: delivery, customer: customer, workerUser: host.user,
             keeping: isWebhook ? Republication.webhookHeaders : Republication.jobHeaders, adding: notes)

@@ -27,6 +27,11 @@ public struct QueueNames: Sendable, Equatable {
     /// The events of webhook endpoints once more, by themselves: what is read whole at each start must be short.
     public var endpoints: String { "\(prefix).endpoints" }
 
+    /// The queues from which webhook tasks are taken.
+    func holdsWebhooks(_ queue: String) -> Bool {
+        queue == webhooks || queue == orderedWebhooks || queue == suspectWebhooks
+    }
+
     func webhookQueue(_ ordering: WebhookOptions.Ordering) -> String {
         ordering == .none ? webhooks : orderedWebhooks
     }

@@ -85,8 +85,17 @@ final class WebhookRunner: Sendable {
         if let turn { follow([turn]) }
     }
 
+    /// Posts it, once the job whose end it tells is acked here: should the answer kill this worker, the job must not come
+    /// again, end again, and ask for the same webhook under another number.
     private func post(_ delivery: Delivery, _ task: WebhookTask) {
         work.enter()
+        guard let job = host.board.known(JobKey(customer: task.customer, id: task.job)) else {
+            return submit(delivery, task)
+        }
+        job.loop.execute { job.whenEnded(as: task.attempt) { self.submit(delivery, task) } }
+    }
+
+    private func submit(_ delivery: Delivery, _ task: WebhookTask) {
         // A child of nobody: `work` counts it, and a stop waits for it.
         Task {
             var traced = task
@@ -95,8 +104,8 @@ final class WebhookRunner: Sendable {
                     $0, posting: task.id, ofJob: task.job, customer: task.customer, tries: task.tries, in: task.trace)
             }
             if let span { traced.trace = span.trace }
-            if task.job.hasPrefix("poison-") { Failpoint.webhookPoison.hit() }
             let result = await deliverer.submit(traced)
+            if task.job.hasPrefix("poison-") { Failpoint.webhookPoison.hit() }
             span?.ended(
                 status: result.outcome.status,
                 result.decision == .delivered ? nil : result.outcome.kind.name)
