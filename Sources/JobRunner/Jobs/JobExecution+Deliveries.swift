@@ -62,7 +62,11 @@ extension JobExecution {
 
     /// Another worker had told the end of a delivery of this job whose ack was lost.
     func finishedElsewhere(_ other: FinishedDelivery) {
-        guard other.isFollowed(by: finished) else { return }
+        if other.isFollowed(by: finished) { wasSeenThrough() }
+    }
+
+    /// This delivery repeats one whose end was told.
+    func wasSeenThrough() {
         let action = machine.finishedElsewhere()
         guard action != .nothing else { return }
         gatewayStream?.cancel()

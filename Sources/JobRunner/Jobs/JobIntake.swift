@@ -128,8 +128,18 @@ final class JobIntake: Sendable {
         // Somebody else had it, and may be at it still.
         host.control.claim(job.key, attempt: execution.machine.attempt.value) {
             // What the other had begun stands in the journal, or it had not begun.
-            self.host.journal.catchUp { loop.execute { self.sort(execution, isKnown: false) } }
+            self.host.journal.catchUp { loop.execute { self.claimed(execution) } }
         }
+    }
+
+    private func claimed(_ execution: JobExecution) {
+        // Whoever had it may have answered the claim meanwhile.
+        if isFinished(execution) { return host.acknowledge(execution.delivery.tag) }
+        sort(execution, isKnown: false)
+    }
+
+    private func isFinished(_ execution: JobExecution) -> Bool {
+        host.control.isFinished(execution.job.key, execution.finished)
     }
 
     private func sort(_ execution: JobExecution, isKnown: Bool) {
@@ -177,10 +187,16 @@ final class JobIntake: Sendable {
 
     private func admit(_ execution: JobExecution) {
         switch board.admit(execution) {
-        case .admitted: execution.loop.execute { execution.enter() }
+        case .admitted: execution.loop.execute { self.enter(execution) }
         case .stale: break
         case .known(let known): known.loop.execute { self.rejoin(known, execution) }
         }
+    }
+
+    /// From its admission on it hears by itself what others say of it.
+    private func enter(_ execution: JobExecution) {
+        if execution.finished.deliveryCount > 0, isFinished(execution) { return execution.wasSeenThrough() }
+        execution.enter()
     }
 
     /// On `known`'s loop.
@@ -202,9 +218,7 @@ final class JobIntake: Sendable {
 
     private func admitAfter(_ known: JobExecution, _ newcomer: JobExecution) {
         // What moved the job may have been confirmed after all, and its ack lost.
-        if host.control.isFinished(newcomer.job.key, newcomer.finished) {
-            return host.acknowledge(newcomer.delivery.tag)
-        }
+        if isFinished(newcomer) { return host.acknowledge(newcomer.delivery.tag) }
         admit(newcomer)
     }
 
