@@ -62,7 +62,7 @@ import Testing
             (JobRules.CustomerSource.job, JobEnvelope(customer: "bob"), "bob", "chat.reply.bob"),
             (.job, .init(replyTo: "chat.reply.bob.web", customer: "bob"), "bob", "chat.reply.bob.web"),
             (.job, .init(replyTo: "chat.reply.alice", customer: "bob"), "bob", "chat.reply.bob"),
-            (.job, .init(replyTo: "amq.rabbitmq.reply-to.g1", customer: "bob"), "bob", "amq.rabbitmq.reply-to.g1"),
+            (.job, .init(replyTo: DirectReplyNameTests.good, customer: "bob"), "bob", DirectReplyNameTests.good),
             (.job, .init(customer: "no name!"), nil, nil),
             // The login, whatever is said.
             (.userID, .init(userID: "carol", customer: "bob"), "carol", "chat.reply.carol"),

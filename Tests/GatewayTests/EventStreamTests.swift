@@ -317,7 +317,8 @@ import Testing
             var streams: [OpenStream] = []
             for number in 0..<5 { streams.append(try await client.start(body: "\(number)")) }
             for (number, stream) in streams.enumerated() { try await stream.wait(for: .chunk("\(number)")) }
-            #expect(client.metrics.connectionsLive.load(ordering: .relaxed) == 3)
+            // Two each, once the gateway's settings have come; before that a connection takes one.
+            #expect((3...4).contains(client.metrics.connectionsLive.load(ordering: .relaxed)))
             for _ in streams { goOn.fire() }
             for stream in streams {
                 let end = try await stream.result().end
