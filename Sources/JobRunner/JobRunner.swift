@@ -192,6 +192,7 @@ public final class JobRunner: Sendable {
         }
         await finished(before: deadline)
         expiry.cancel()
+        await expiry.value
         await webhooksDrained
         await whileDraining(until: deadline, more: Self.handBackTime) { [intake] in
             await intake.settled(before: deadline + Self.handBackTime)

@@ -101,6 +101,19 @@ extension ProcessTests {
             }
         }
 
+        /// The server's own task that stops it may come late: its event loop has to be there.
+        @Test func aStopAsksNoEventLoopThatIsGone() async throws {
+            let port = try Admin.freePort()
+            try await Self.run(port) { stage in
+                for _ in 0..<10 {
+                    let worker = try await stage.startReadyWorker()
+                    for path in ["/status", "/dead", "/queues", "/"] { _ = try await Admin.get(port, path) }
+                    #expect(try await worker.terminate() == 0)
+                    _ = try worker.logLines()
+                }
+            }
+        }
+
         /// Listeners are few, and none keeps the worker from its end.
         @Test func eventsEndWithTheWorker() async throws {
             let port = try Admin.freePort()

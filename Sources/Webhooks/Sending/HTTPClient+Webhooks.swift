@@ -9,6 +9,8 @@ extension TLSConfiguration {
     static func webhooks(_ configuration: WebhookConfiguration) throws -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
+        // A peer that never says goodbye delays a stop no longer than this; NIOSSL's own 5 s are all that a stop has.
+        tls.shutdownTimeout = .seconds(2)
         tls.trustRoots = try TrustedCertificates.load(file: configuration.certificateAuthorityFile)
         return tls
     }

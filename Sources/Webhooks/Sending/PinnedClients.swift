@@ -87,26 +87,41 @@ final class PinnedClients: Sendable {
     /// How long a shutdown waits for connections to close: no peer may hold up the end of the worker.
     private static let closingTime = TimeAmount.seconds(5)
 
-    /// Cuts what is under way; returns when all connections are closed, or soon after.
-    func shutdown() async {
+    /// Cuts what is under way.
+    ///
+    /// - Returns: `true` when all connections are closed, `false` soon after where some are not.
+    func shutdown() async -> Bool {
         let clients = self.state.withLock { state in
             state.isShutDown = true
             defer { state.entries = [:] }
             return state.entries.values.map(\.client)
         }
-        await withTaskGroup(of: Void.self) { group in
+        return await withTaskGroup(of: Bool.self) { group in
             for client in clients { group.addTask { await Self.close(client, self.group.any()) } }
+            return await group.reduce(true) { $0 && $1 }
         }
     }
 
-    private static func close(_ client: HTTPClient, _ loop: any EventLoop) async {
-        let promise = loop.makePromise(of: Void.self)
-        let timer = loop.scheduleTask(in: Self.closingTime) { promise.succeed() }
-        client.shutdown(queue: .global()) { _ in
-            timer.cancel()
-            promise.succeed()
+    private static func close(_ client: HTTPClient, _ loop: any EventLoop) async -> Bool {
+        await withCheckedContinuation { continuation in
+            // Whoever comes second touches the event loop no more: it may be gone.
+            let end = Ending(continuation)
+            let timer = loop.scheduleTask(in: Self.closingTime) { end.take()?.resume(returning: false) }
+            client.shutdown(queue: .global()) { _ in
+                guard let continuation = end.take() else { return }
+                timer.cancel()
+                continuation.resume(returning: true)
+            }
         }
-        try? await promise.futureResult.get()
+    }
+
+    /// Who waits for the end, for the first who has it.
+    private final class Ending: Sendable {
+        private let waiter: Mutex<CheckedContinuation<Bool, Never>?>
+
+        init(_ waiter: CheckedContinuation<Bool, Never>) { self.waiter = Mutex(waiter) }
+
+        func take() -> CheckedContinuation<Bool, Never>? { waiter.withLock { $0.take() } }
     }
 
     private static func sweep(_ state: inout State, now: ContinuousClock.Instant) -> [HTTPClient] {

@@ -131,17 +131,17 @@ final class SystemHostResolver: HostResolver {
         self.began(next)
     }
 
+    /// Under the lock, and only for a caller who still waits: once `stop()` has let all go, the event loops may be gone.
+    ///
     /// - Parameter isUnderWay: the time is for the look-up itself, not for its turn.
     private func watch(_ id: UInt64, for time: Duration, isUnderWay: Bool) {
-        let timer = self.group.any().scheduleTask(in: .nanoseconds(time.wholeNanoseconds)) {
-            self.expired(id, isUnderWay: isUnderWay)
+        self.state.withLock { state in
+            guard let caller = state.callers[id] else { return }
+            caller.timer?.cancel()
+            state.callers[id]?.timer = self.group.any().scheduleTask(in: .nanoseconds(time.wholeNanoseconds)) {
+                self.expired(id, isUnderWay: isUnderWay)
+            }
         }
-        let old: Scheduled<Void>? = self.state.withLock { state in
-            guard state.callers[id] != nil else { return timer }
-            defer { state.callers[id]?.timer = timer }
-            return state.callers[id]?.timer
-        }
-        old?.cancel()
     }
 
     private func expired(_ id: UInt64, isUnderWay: Bool) {

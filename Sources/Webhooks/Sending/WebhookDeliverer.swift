@@ -37,6 +37,9 @@ public final class WebhookDeliverer: Sendable {
     /// endpoint has no room for it, or its breaker is open, the decision is `postpone` and no try is spent; where the
     /// deliverer is shut down, or the caller's task is cancelled, it is `handBack`.
     public func submit(_ task: WebhookTask) async -> Result {
+        // To its end: the lanes' timers need the sender's event loops.
+        guard self.sender.gate.enter() else { return self.untried(.handBack) }
+        defer { self.sender.gate.leave() }
         let ticket: UInt64
         switch await self.gate.enter(task.endpoint) {
         case .granted(let granted): ticket = granted

@@ -20,7 +20,8 @@ public final class WebhookSender: Sendable {
     private let ownGroup: MultiThreadedEventLoopGroup?
     private let logger: Logger
     private let wallClock: @Sendable () -> Int64
-    private let gate = ActivityGate()
+    /// Of posts, and of all that uses `timers`.
+    let gate = ActivityGate()
     /// For those who wait.
     let timers: any EventLoop
 
@@ -97,9 +98,11 @@ public final class WebhookSender: Sendable {
         let isFirst = self.gate.close()
         guard isFirst else { return await self.gate.drained() }
         self.systemResolver?.stop()
-        await self.clients.shutdown()
+        let areClosed = await self.clients.shutdown()
         // Only then may the event loops go: whoever is between two steps would wait on them for ever.
         await self.gate.drained()
+        // A client that still closes connections would ask event loops that are gone.
+        guard areClosed else { return }
         do {
             try await self.ownGroup?.shutdownGracefully()
         } catch {

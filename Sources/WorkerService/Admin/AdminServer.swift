@@ -24,8 +24,12 @@ struct AdminServer: Service {
     let actions: AdminActions
     let logger: Logger
 
+    /// The event loop, one for the process. It is never shut down: Hummingbird's task that stops the server goes on when the
+    /// server has returned, and asks the event loop a last time.
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     func run() async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let group = Self.group
         let lag = Histogram(bounds: Self.lagBounds)
         let probe = Task {
             while (try? await Task.sleep(for: .seconds(1))) != nil {
@@ -35,7 +39,6 @@ struct AdminServer: Service {
                 }
             }
         }
-        defer { probe.cancel() }
         let isClosing = actions.desk.isClosing
         do {
             try await withGracefulShutdownHandler {
@@ -50,7 +53,9 @@ struct AdminServer: Service {
                 metadata: ["admin.listen": "\(address)", "error": "\(error)"])
             try? await gracefulShutdown()
         }
-        try? await group.shutdownGracefully()
+        // The loops that it asks may be gone when the server has returned.
+        probe.cancel()
+        await probe.value
     }
 
     private static let lagBounds = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
