@@ -54,7 +54,7 @@ struct AnswerView {
         if let firstText {
             parts.append("first token after \(seconds(firstText - started))")
             let streaming = (end - firstText) / .seconds(1)
-            if streaming > 0 { parts.append("\(Int((Double(tokens) / streaming).rounded())) tokens/s") }
+            if streaming > 0 { parts.append("\(Int64(clampedTo: (Double(tokens) / streaming).rounded())) tokens/s") }
         }
         parts.append("\(tokens) tokens (\(result["job"]?["usage_source"]?.stringValue ?? "?")) in \(messages) messages")
         parts.append("total \(seconds(end - started))")

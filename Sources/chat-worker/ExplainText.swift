@@ -113,7 +113,7 @@ enum ExplainText {
     private static func at(_ worker: String?) -> String { worker.map { " (at \($0))" } ?? "" }
 
     private static func milliseconds(_ value: Double) -> String {
-        value >= 10_000 ? "\(Int64(value / 1_000)) s" : "\(Int64(min(max(value, 0), 1e12))) ms"
+        value >= 10_000 ? "\(Int64(clampedTo: value / 1_000)) s" : "\(Int64(clampedTo: max(value, 0))) ms"
     }
 
     private static func age(_ from: Timestamp, _ to: Timestamp) -> String {

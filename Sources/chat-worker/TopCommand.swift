@@ -81,7 +81,7 @@ struct Look: Sendable {
     }
 
     func number(_ path: String...) -> Int {
-        path.reduce(Optional(status)) { $0?[$1] }?.integerValue ?? 0
+        Self.bounded(path.reduce(Optional(status)) { $0?[$1] }?.integerValue ?? 0)
     }
 
     func text(_ path: String...) -> String {
@@ -91,8 +91,13 @@ struct Look: Sendable {
     func list(_ key: String) -> [JSONValue] { status[key]?.arrayValue ?? [] }
 
     var published: Int {
-        status["broker"]?["publishers"]?.arrayValue?.reduce(0) { $0 + ($1["published"]?.integerValue ?? 0) } ?? 0
+        status["broker"]?["publishers"]?.arrayValue?.reduce(0) {
+            Self.bounded($0 + Self.bounded($1["published"]?.integerValue ?? 0))
+        } ?? 0
     }
+
+    /// Whoever answers may say any number: sums, differences and thousandths of these are still numbers.
+    private static func bounded(_ number: Int) -> Int { min(max(number, -1 << 50), 1 << 50) }
 
     var ended: Int { number("jobs", "completed") + number("jobs", "failed") + number("jobs", "cancelled") }
 }
@@ -171,7 +176,7 @@ enum TopText {
     }
 
     private static func decimal(_ value: Double) -> String {
-        value >= 100 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
+        value >= 100 ? "\(Int64(clampedTo: value.rounded()))" : "\((value * 10).rounded() / 10)"
     }
 
     private static func age(_ milliseconds: Int) -> String {

@@ -96,6 +96,15 @@ import Testing
         #expect(Self.story([ended, webhook("delivered")]).state == "completed")
     }
 
+    /// Whoever writes them, numbers that are shown end no command.
+    @Test(arguments: [
+        (0.0, Int64(0)), (-1.5, -1), (1e300, 1_000_000_000_000_000), (-1e300, -1_000_000_000_000_000),
+        (.infinity, 0), (.nan, 0), (.greatestFiniteMagnitude, 1_000_000_000_000_000),
+    ])
+    func anyNumberIsANumber(_ number: Double, _ shown: Int64) {
+        #expect(Int64(clampedTo: number) == shown)
+    }
+
     @Test func theTimeOfPublishingIsThatOfItsLife() {
         var second = JournalEvent.Usage(outcome: "completed")
         second.queuedMilliseconds = 60_000

@@ -128,6 +128,8 @@ extension JournalEvent {
 }
 
 extension Int64 {
-    /// What comes from a message may be any number.
-    init(clampedTo number: Double) { self = number.isFinite ? Int64(Swift.min(Swift.max(number, -1e15), 1e15)) : 0 }
+    /// What comes from a message or from another program may be any number; 0 for one that is not finite.
+    package init(clampedTo number: Double) {
+        self = number.isFinite ? Int64(Swift.min(Swift.max(number, -1e15), 1e15)) : 0
+    }
 }
