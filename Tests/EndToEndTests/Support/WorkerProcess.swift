@@ -45,8 +45,9 @@ final class WorkerProcess: Sendable {
     ) throws {
         let path = "\(files.folder)/notify-\(UInt32.random(in: .min ... .max))"
         socket = try NotifySocket(path: path, log: log)
+        var variables = ["NOTIFY_SOCKET": path].merging(environment) { $1 }
         // Whoever schedules something on an event loop that is gone crashes, where NIO else only prints a line.
-        var variables = ["NOTIFY_SOCKET": path, "SWIFTNIO_STRICT": "1"].merging(environment) { $1 }
+        if binary == ChatWorkerBinary.path { variables["SWIFTNIO_STRICT"] = "1" }
         if let watchdog { variables["WATCHDOG_USEC"] = "\(Int(watchdog / .microseconds(1)))" }
         process = try ChildProcess(
             launcher + [binary, "run", "--config", files.configuration], environment: variables,
