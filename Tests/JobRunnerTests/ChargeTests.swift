@@ -27,7 +27,7 @@ import Testing
     func startsAreReadAsTheyWereWritten(price: Price?) throws {
         var start = Self.start(price: price)
         if price == nil { start.reserved = .zero }
-        (start.worker, start.isAlone) = ("w1", price == nil)
+        (start.worker, start.suspects) = ("w1", price == nil ? 4 : 0)
         let headers = JournalMessage.headers(start)
         let read = JournalMessage(Self.delivery(headers, type: "job.started"), workerUser: "worker")
         #expect(read == .started(start))

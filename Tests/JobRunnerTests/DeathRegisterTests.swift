@@ -10,12 +10,12 @@ import Testing
     private static func key(_ id: String) -> JobKey { JobKey(customer: "acme", id: id) }
 
     private static func start(
-        _ id: String, _ worker: String, _ attempt: Int64 = 1, alone: Bool = false, after: Int64 = 0
+        _ id: String, _ worker: String, _ attempt: Int64 = 1, suspects: Int = 0, after: Int64 = 0
     ) -> AttemptStart {
         var start = AttemptStart(
             key: key(id), attempt: attempt, began: now + after, gateway: "main", model: "m", price: nil,
             promptTokens: 1, mostTokens: 1)
-        (start.worker, start.isAlone) = (worker, alone)
+        (start.worker, start.suspects) = (worker, suspects)
         return start
     }
 
@@ -26,8 +26,8 @@ import Testing
     @Test func anAttemptThatNobodyAccountedForMayHaveKilled() {
         let register = DeathRegister()
         #expect(Self.record(register, "j").deaths == 0)
-        let open = [Self.start("j", "w"), Self.start("j", "w", 2), Self.start("j", "v", 1_001, alone: true)]
-        #expect(Self.record(register, "j", open: open) == DeathRecord(workers: ["w", "v"], alone: 1))
+        let open = [Self.start("j", "w"), Self.start("j", "w", 2), Self.start("j", "v", 1_001, suspects: 1)]
+        #expect(Self.record(register, "j", open: open) == DeathRecord(workers: ["w", "v"], unheard: 2, trials: [1]))
         #expect(Self.record(register, "j", open: [Self.start("j", "own")]).deaths == 0, "this worker lives")
         #expect(Self.record(register, "j", open: [Self.start("j", ""), Self.start("j", "", 1_001)]).deaths == 2)
     }
@@ -36,9 +36,20 @@ import Testing
         var register = DeathRegister()
         register.died(Self.start("j", "w"), now: Self.now)
         register.died(Self.start("j", "w"), now: Self.now)
+        let open = [Self.start("j", "v", 1_001)]
+        #expect(Self.record(register, "j", open: open) == DeathRecord(workers: ["w", "v"], unheard: 1))
         #expect(Self.record(register, "j").deaths == 1)
         register.lives(Self.key("j"), 1)
         #expect(Self.record(register, "j").deaths == 0)
+    }
+
+    /// It is said of each worker in how much company the job was tried there.
+    @Test func deathsOnTrialAreTold() {
+        var register = DeathRegister()
+        register.died(Self.start("j", "crowd"), now: Self.now)
+        register.died(Self.start("j", "group", 1_001, suspects: 16), now: Self.now)
+        let open = [Self.start("j", "last", 2_001, suspects: 4), Self.start("j", "last", 2_002, suspects: 2)]
+        #expect(Self.record(register, "j", open: open).trials == [2, 16])
     }
 
     @Test func whatHasEndedIsForgotten() {
@@ -70,7 +81,7 @@ import Testing
     @Test func aConvictionClearsTheOthers() {
         var register = DeathRegister()
         register.died(Self.start("poison", "w"), now: Self.now)
-        register.died(Self.start("poison", "v", 1_001, alone: true), now: Self.now)
+        register.died(Self.start("poison", "v", 1_001, suspects: 1), now: Self.now)
         register.died(Self.start("innocent", "w"), now: Self.now)
         register.died(Self.start("innocent", "u", 2), now: Self.now)
         register.convicted(Self.key("poison"))

@@ -87,7 +87,7 @@ import Webhooks
             var start = AttemptStart(
                 key: key, attempt: attempt, began: WallClock.now().milliseconds, gateway: "main", model: "m",
                 price: nil, promptTokens: 1, mostTokens: 1)
-            (start.worker, start.isAlone) = (worker, true)
+            (start.worker, start.suspects) = (worker, 1)
             return start
         }
         func tell(_ start: AttemptStart, _ outcome: Charge.Outcome) {
@@ -101,7 +101,7 @@ import Webhooks
         begin(start(1, "w"))
         begin(start(1_001, "v"))
         begin(start(2_001, desk.instance))
-        #expect(desk.record(of: key) == DeathRecord(workers: ["w", "v"], alone: 2))
+        #expect(desk.record(of: key) == DeathRecord(workers: ["w", "v"], unheard: 2, trials: [1, 1]))
         tell(start(1, "w"), .killed)
         #expect(desk.record(of: key).workers == ["w", "v"], "one is proven, one may be")
         tell(start(1_001, "v"), .discarded)

@@ -4,13 +4,13 @@ import Testing
 
 /// How many jobs may run at once that had begun in workers which died.
 @Suite struct SuspectWindowTests {
-    private static func record(_ workers: String..., alone: Int = 0, lag: Int64 = 0) -> DeathRecord {
-        DeathRecord(workers: Set(workers), alone: alone, lag: lag)
+    private static func record(_ workers: String..., trials: [Int] = [], lag: Int64 = 0) -> DeathRecord {
+        DeathRecord(workers: Set(workers), trials: trials, lag: lag)
     }
 
-    /// Who runs, and whether alone.
+    /// Who runs; `!`: alone.
     private static func text(_ starts: [SuspectWindow<Int>.Start]) -> String {
-        starts.map { "\($0.id)\($0.isAlone ? "!" : "")" }.joined(separator: " ")
+        starts.map { "\($0.id)\($0.suspects == 1 ? "!" : "")" }.joined(separator: " ")
     }
 
     @Test func aThousandInnocentsTakeTenSteps() {
@@ -48,18 +48,41 @@ import Testing
         #expect(Self.text(window.left(8, hasPassed: true)) == "9 10")
     }
 
-    /// A group in which a worker died falls apart: each is tried alone, after all that are less suspect.
-    @Test func whatDiedTwiceIsTriedAlone() {
+    /// A small group in which a worker died falls apart: each is tried alone, before what was one of a crowd.
+    @Test func whoDiedOnTrialAmongFewIsTriedAlone() {
         var window = SuspectWindow<Int>()
         #expect(Self.text(window.enter(1, Self.record("w"))) == "1!")
-        _ = window.enter(10, Self.record("v", "w"))
-        _ = window.enter(11, Self.record("v", "w"))
         _ = window.enter(2, Self.record("w"))
-        #expect(Self.text(window.left(1, hasPassed: true)) == "2!", "its window fell back with the second death")
-        #expect(Self.text(window.left(2, hasPassed: true)) == "10!")
-        #expect(window.enter(3, Self.record("w")).isEmpty, "nothing runs beside it")
-        #expect(Self.text(window.left(10, hasPassed: true)) == "3")
-        #expect(Self.text(window.left(3, hasPassed: true)) == "11!")
+        _ = window.enter(10, Self.record("v", "w", trials: [2]))
+        _ = window.enter(11, Self.record("v", "w", trials: [2]))
+        #expect(Self.text(window.left(1, hasPassed: true)) == "10!", "its window fell back with the second death")
+        #expect(window.enter(12, Self.record("v", "w", trials: [2])).isEmpty, "nothing runs beside it")
+        #expect(Self.text(window.left(10, hasPassed: true)) == "11!")
+        #expect(Self.text(window.left(11, hasPassed: true)) == "12!")
+        #expect(Self.text(window.left(12, hasPassed: true)) == "2")
+    }
+
+    /// Of a large one what began last is tried first, and so alone; then it goes on in groups.
+    @Test func aLargeGroupIsTriedInGroupsAgain() {
+        var window = SuspectWindow<Int>()
+        #expect(Self.text(window.enter(0, Self.record("w"))) == "0!")
+        for id in 1...7 { _ = window.enter(id, Self.record("v", "w", trials: [64], lag: Int64(100 - id))) }
+        _ = window.enter(8, Self.record("v"))
+        #expect(Self.text(window.left(0, hasPassed: true)) == "7!")
+        #expect(Self.text(window.left(7, hasPassed: true)) == "6 5")
+        #expect(Self.text(window.left(6, hasPassed: true)) == "4 3")
+    }
+
+    /// The many that were on trial twice do not hold up the others.
+    @Test func whoDiedOnTrialTwiceIsTriedLast() {
+        var window = SuspectWindow<Int>()
+        #expect(Self.text(window.enter(0, Self.record("w"))) == "0!")
+        _ = window.enter(1, Self.record("u", "v", "w", trials: [16, 64]))
+        for id in 2...4 { _ = window.enter(id, Self.record("w", lag: 500)) }
+        #expect(Self.text(window.left(0, hasPassed: true)) == "2!")
+        #expect(Self.text(window.left(2, hasPassed: true)) == "3 4")
+        #expect(Self.text(window.left(3, hasPassed: true)) == "")
+        #expect(Self.text(window.left(4, hasPassed: true)) == "1!")
     }
 
     @Test func whatBeganLastBeforeADeathComesFirst() {
@@ -70,17 +93,38 @@ import Testing
         #expect(Self.text(window.left(3, hasPassed: true)) == "4 1")
     }
 
+    /// Somebody who kills workers again and again does not make their jobs wait one for the other.
+    @Test func theCrowdOfSeveralDeathsIsTriedInGroups() {
+        var window = SuspectWindow<Int>()
+        var running = (0..<600).flatMap { window.enter($0, Self.record("w", "v", "u")) }.map(\.id)
+        var steps = 0
+        while !running.isEmpty {
+            steps += 1
+            running = running.flatMap { window.left($0, hasPassed: true) }.map(\.id)
+        }
+        #expect(steps == 10)
+    }
+
     @Test(arguments: [
-        (DeathRecord(workers: ["a", "b"], alone: 2), false),
-        (DeathRecord(workers: ["a", "b", "c"], alone: 0), false),
-        (DeathRecord(workers: ["a", "b", "c"], alone: 1), true),
-        (DeathRecord(workers: ["a", "b", "c"], alone: 1, others: 1), true),
-        (DeathRecord(workers: ["a", "b", "c"], alone: 1, others: 2), false),
-        (DeathRecord(workers: ["a", "b", "c"], alone: 2, others: 30), true),
-        (DeathRecord(workers: ["a", "b", "c", "d"], alone: 1, others: 30), false),
-    ])
-    func whatIsProven(_ record: DeathRecord, _ isProven: Bool) {
+        (["a"], [], 0, false, false),
+        (["a", "b", "c"], [], 0, false, false),
+        (["a", "b"], [16], 0, false, false),
+        (["a", "b"], [9], 0, false, false),
+        (["a", "b"], [8], 0, true, false),
+        (["a", "b"], [1], 0, true, false),
+        (["a", "b", "c"], [16, 64], 0, true, false),
+        (["a", "b"], [1, 1], 0, true, false),
+        (["a", "b", "c"], [1, 64], 0, true, true),
+        (["a", "b", "c"], [1, 4], 3, true, true),
+        (["a", "b", "c"], [1, 4], 4, true, false),
+        (["a", "b", "c"], [1, 1], 30, true, true),
+        (["a", "b", "c", "d"], [1, 4, 8], 30, true, false),
+    ] as [([String], [Int], Int, Bool, Bool)])
+    func whatARecordMeans(
+        _ workers: [String], _ trials: [Int], _ others: Int, _ mustBeAlone: Bool, _ isProven: Bool
+    ) {
+        let record = DeathRecord(workers: Set(workers), trials: trials, others: others)
+        #expect(record.mustBeAlone == mustBeAlone)
         #expect(record.isProven == isProven)
-        #expect(record.mustBeAlone)
     }
 }

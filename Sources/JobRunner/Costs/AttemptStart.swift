@@ -17,8 +17,11 @@ package struct AttemptStart: Sendable, Equatable {
     var mostTokens: Int
     /// The process that runs it; no other one ever has this name.
     var worker = ""
-    /// It is a suspect, and no other one runs beside it in that process.
-    var isAlone = false
+    /// It is a suspect on trial: so many of them, itself among them, may run in that process when it begins. 0: it is none.
+    var suspects = 0
+
+    /// It is on trial, and no other suspect runs beside it.
+    var isAlone: Bool { suspects == 1 }
 
     init(
         key: JobKey, attempt: Int64, began: Int64, reserved: Money = .zero, gateway: String, model: String,

@@ -31,8 +31,8 @@ package enum JournalMessage: Sendable, Equatable {
         static let model = "x-model"
         /// The process that runs an attempt.
         static let worker = "x-worker"
-        /// No other suspect ran beside it there.
-        static let isAlone = "x-alone"
+        /// How many suspects might run there when it began on trial.
+        static let suspects = "x-suspects"
         /// What became of an attempt.
         static let outcome = "x-outcome"
         /// Why a job is dead.
@@ -86,7 +86,7 @@ package enum JournalMessage: Sendable, Equatable {
             promptTokens: Int(clamping: count(Header.promptTokens)), mostTokens: Int(clamping: count(Header.mostTokens))
         )
         start.worker = headers.string(Header.worker) ?? ""
-        start.isAlone = headers[Header.isAlone] == .bool(true)
+        start.suspects = Int(clamping: count(Header.suspects))
         return start
     }
 
@@ -101,7 +101,7 @@ package enum JournalMessage: Sendable, Equatable {
             Header.promptTokens: .int(Int64(start.promptTokens)), Header.mostTokens: .int(Int64(start.mostTokens)),
         ]
         if !start.worker.isEmpty { headers[Header.worker] = .string(start.worker) }
-        if start.isAlone { headers[Header.isAlone] = .bool(true) }
+        if start.suspects > 0 { headers[Header.suspects] = .int(Int64(start.suspects)) }
         if let price = start.price {
             headers[Header.reserved] = .int(start.reserved.billionths)
             headers[Header.inputPrice] = .int(Money(usd: price.input).billionths)

@@ -57,13 +57,20 @@ final class JobBoard: Sendable {
     // MARK: The line
 
     /// It waits for its turn, which may come at once.
-    func enter(_ execution: JobExecution) {
+    ///
+    /// - Parameter hadPlace: in an earlier life: it goes before its customer's jobs that never had one.
+    func enter(_ execution: JobExecution, hadPlace: Bool = false) {
         pump { state in
             guard state.jobs[execution.job.key]?.execution === execution else { return }
             state.jobs[execution.job.key]?.place = .inLine
-            state.line.enter(
-                execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
-                priority: execution.priority, lane: execution.lane)
+            let (id, customer) = (ObjectIdentifier(execution), execution.job.customer)
+            if hadPlace {
+                state.line.reenter(
+                    execution, id: id, customer: customer, priority: execution.priority, lane: execution.lane)
+            } else {
+                state.line.enter(
+                    execution, id: id, customer: customer, priority: execution.priority, lane: execution.lane)
+            }
         }
     }
 

@@ -53,7 +53,7 @@ extension JobExecution {
         var start = start(machine.attempt.value, now)
         start.reserved = grant ?? .zero
         start.worker = host.instance
-        start.isAlone = suspicion == .tried(alone: true)
+        if case .tried(let suspects) = suspicion { start.suspects = suspects }
         spendLimit = grant.map { start.tokens(within: $0) } ?? .max
         grant = nil
         let begun = start

@@ -9,11 +9,12 @@ extension JobExecution {
         case unheard
         /// It waits for its turn among the suspects.
         case waiting
-        case tried(alone: Bool)
+        /// With so many suspects at most, itself among them.
+        case tried(suspects: Int)
     }
 
-    /// How long a worker, for each that died with the job, is given to say that it lives and was only cut off: a reconnect
-    /// takes less. Two workers that die within seconds do not make a job suspect that nobody has tried since, either.
+    /// How long each worker that seems to have died with the job, and was not given it before, has to say that it lives and was
+    /// only cut off: a reconnect takes less. All jobs of that worker wait at the same time.
     private static let patience = Duration.seconds(3)
 
     /// It waits for its turn: with all others, or among the suspects.
@@ -26,7 +27,7 @@ extension JobExecution {
         }
         suspicion = .unheard
         tell("its worker may have died", ["deaths": "\(record.deaths)"])
-        suspicionTimer = timer(after: Self.patience * record.deaths) { self.patienceIsOver() }
+        suspicionTimer = timer(after: Self.patience * max(1, record.unheard)) { self.patienceIsOver() }
     }
 
     /// The journal has told something new of this job, or of a worker that died with it.
@@ -62,10 +63,11 @@ extension JobExecution {
     }
 
     /// Its turn among the suspects has come.
-    func mayBeTried(alone: Bool) {
+    func mayBeTried(suspects: Int) {
         guard suspicion == .waiting, machine.phase == .waiting else { return }
-        suspicion = .tried(alone: alone)
-        host.board.enter(self)
+        suspicion = .tried(suspects: suspects)
+        // It had its turn before it became one: behind all of its customer's jobs each group would wait as long as they do.
+        host.board.enter(self, hadPlace: true)
     }
 
     /// It has ended, or moves.

@@ -8,7 +8,7 @@ struct DeathRegister: Sendable {
     fileprivate struct Death: Sendable {
         var attempt: Int64
         var worker: String
-        var isAlone: Bool
+        var suspects: Int
         var began: Int64
     }
 
@@ -30,9 +30,11 @@ struct DeathRegister: Sendable {
         let all = (known + open.map { Death($0) }).filter { $0.worker != own && !explained.contains($0.worker) }
         guard !all.isEmpty else { return DeathRecord() }
         let workers = Set(all.map(\.worker))
+        // Of several attempts in one process, the one with the least company.
+        let trials = Dictionary(all.lazy.filter { $0.suspects > 0 }.map { ($0.worker, $0.suspects) }, uniquingKeysWith: min)
         return DeathRecord(
-            workers: workers, alone: Set(all.lazy.filter(\.isAlone).map(\.worker)).count,
-            others: others(besides: workers, now: now),
+            workers: workers, unheard: workers.subtracting(known.lazy.map(\.worker)).count,
+            trials: trials.values.sorted(), others: others(besides: workers, now: now),
             lag: all.map { max(0, (lastBegan[$0.worker] ?? $0.began) - $0.began) }.min() ?? 0)
     }
 
@@ -65,7 +67,7 @@ struct DeathRegister: Sendable {
     /// The job was given up because workers died with it: those deaths speak against nobody else any more.
     mutating func convicted(_ key: JobKey) {
         let own = deaths.removeValue(forKey: key) ?? []
-        guard own.contains(where: \.isAlone) else { return }
+        guard own.contains(where: { $0.suspects == 1 }) else { return }
         explained.formUnion(own.map(\.worker))
     }
 
@@ -82,6 +84,6 @@ extension DeathRegister.Death {
     fileprivate init(_ start: AttemptStart) {
         // A worker of an earlier version does not say who it is.
         let worker = start.worker.isEmpty ? "unknown-\(start.attempt)" : start.worker
-        self.init(attempt: start.attempt, worker: worker, isAlone: start.isAlone, began: start.began)
+        self.init(attempt: start.attempt, worker: worker, suspects: start.suspects, began: start.began)
     }
 }

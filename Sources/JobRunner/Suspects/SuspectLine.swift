@@ -33,9 +33,9 @@ final class SuspectLine: Sendable {
     @discardableResult
     private func change(_ body: (inout State) -> [SuspectWindow<ObjectIdentifier>.Start]) -> [JobExecution] {
         let started = state.withLock { state in
-            body(&state).compactMap { start in state.jobs[start.id].map { ($0, start.isAlone) } }
+            body(&state).compactMap { start in state.jobs[start.id].map { ($0, start.suspects) } }
         }
-        for (job, isAlone) in started { job.loop.execute { job.mayBeTried(alone: isAlone) } }
+        for (job, suspects) in started { job.loop.execute { job.mayBeTried(suspects: suspects) } }
         return started.map(\.0)
     }
 }

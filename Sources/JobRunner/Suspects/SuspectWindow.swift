@@ -1,20 +1,23 @@
 /// How many jobs may run at once that had begun in workers which died. Pure.
 ///
 /// One at first; one more for each that passes, so twice as many with each group, and a thousand innocents need about ten
-/// steps. When a worker dies, it is one again. What was running when a second worker died with it is tried alone, after all
-/// that are less suspect.
+/// steps. When a worker dies, it is one again. Who was on trial there is tried first (`DeathRecord.rank`), and alone if it was
+/// one of few (`DeathRecord.mustBeAlone`).
 struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
     struct Start: Sendable, Equatable {
         var id: ID
-        /// No other suspect runs beside it.
-        var isAlone: Bool
+        /// How many may run now, itself among them.
+        var suspects: Int
     }
 
     private struct Entry: Sendable {
         var mustBeAlone: Bool
+        var rank: Int
         var lag: Int64
         /// Of the order in which they came.
         var number: Int
+
+        var order: (Int, Int64, Int) { (rank, lag, number) }
     }
 
     private(set) var size = 1
@@ -36,7 +39,7 @@ struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
             round += 1
         }
         number += 1
-        waiting[id] = Entry(mustBeAlone: record.mustBeAlone, lag: record.lag, number: number)
+        waiting[id] = Entry(mustBeAlone: record.mustBeAlone, rank: record.rank, lag: record.lag, number: number)
         return next()
     }
 
@@ -61,16 +64,10 @@ struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
     }
 
     private mutating func nextStart() -> Start? {
-        if let id = first(mustBeAlone: false) {
-            return running.count < size ? Start(id: id, isAlone: size == 1) : nil
-        }
-        guard running.isEmpty, let id = first(mustBeAlone: true) else { return nil }
-        lone = id
-        return Start(id: id, isAlone: true)
-    }
-
-    private func first(mustBeAlone: Bool) -> ID? {
-        waiting.filter { $0.value.mustBeAlone == mustBeAlone }
-            .min { ($0.value.lag, $0.value.number) < ($1.value.lag, $1.value.number) }?.key
+        guard running.count < size, let first = waiting.min(by: { $0.value.order < $1.value.order }) else { return nil }
+        guard first.value.mustBeAlone else { return Start(id: first.key, suspects: size) }
+        guard running.isEmpty else { return nil }
+        lone = first.key
+        return Start(id: first.key, suspects: 1)
     }
 }
