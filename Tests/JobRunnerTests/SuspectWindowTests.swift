@@ -105,21 +105,22 @@ import Testing
         #expect(steps == 10)
     }
 
-    @Test(arguments: [
-        (["a"], [], 0, false, false),
-        (["a", "b", "c"], [], 0, false, false),
-        (["a", "b"], [16], 0, false, false),
-        (["a", "b"], [9], 0, false, false),
-        (["a", "b"], [8], 0, true, false),
-        (["a", "b"], [1], 0, true, false),
-        (["a", "b", "c"], [16, 64], 0, true, false),
-        (["a", "b"], [1, 1], 0, true, false),
-        (["a", "b", "c"], [1, 64], 0, true, true),
-        (["a", "b", "c"], [1, 4], 3, true, true),
-        (["a", "b", "c"], [1, 4], 4, true, false),
-        (["a", "b", "c"], [1, 1], 30, true, true),
-        (["a", "b", "c", "d"], [1, 4, 8], 30, true, false),
-    ] as [([String], [Int], Int, Bool, Bool)])
+    @Test(
+        arguments: [
+            (["a"], [], 0, false, false),
+            (["a", "b", "c"], [], 0, false, false),
+            (["a", "b"], [16], 0, false, false),
+            (["a", "b"], [9], 0, false, false),
+            (["a", "b"], [8], 0, true, false),
+            (["a", "b"], [1], 0, true, false),
+            (["a", "b", "c"], [16, 64], 0, true, false),
+            (["a", "b"], [1, 1], 0, true, false),
+            (["a", "b", "c"], [1, 64], 0, true, true),
+            (["a", "b", "c"], [1, 4], 3, true, true),
+            (["a", "b", "c"], [1, 4], 4, true, false),
+            (["a", "b", "c"], [1, 1], 30, true, true),
+            (["a", "b", "c", "d"], [1, 4, 8], 30, true, false),
+        ] as [([String], [Int], Int, Bool, Bool)])
     func whatARecordMeans(
         _ workers: [String], _ trials: [Int], _ others: Int, _ mustBeAlone: Bool, _ isProven: Bool
     ) {

@@ -52,6 +52,12 @@ extension JobExecution {
             return
         }
         leaveLine()
+        if case .tried = suspicion, !host.suspects.takesTurn(self) { return }
+        startAsking()
+    }
+
+    /// It has its place and its turn.
+    func startAsking() {
         if isPastDeadline { return perform(machine.timeExpired(.deadlineExceeded)) }
         guard mayAsk() else { return }
         if timeLimit == nil { scheduleTimeLimit() }

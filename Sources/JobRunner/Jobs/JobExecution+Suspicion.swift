@@ -56,7 +56,7 @@ extension JobExecution {
             return perform(machine.timeExpired(.workersDied))
         }
         suspicion = .waiting
-        guard host.suspects.enter(self, record) else { return }
+        host.suspects.enter(self, record)
         let event = JobEvent.message(
             .setApart, of: job.key, .init(attempt: machine.attempt.value, queue: delivery.queue), host)
         if let event { shard.publish(event) }
@@ -68,6 +68,12 @@ extension JobExecution {
         suspicion = .tried(suspects: suspects)
         // It had its turn before it became one: behind all of its customer's jobs each group would wait as long as they do.
         host.board.enter(self, hadPlace: true)
+    }
+
+    /// Those that were to ask before it have asked.
+    func turnHasCome() {
+        guard machine.phase == .waiting, pass != nil else { return host.suspects.turnIsOver(self) }
+        startAsking()
     }
 
     /// It has ended, or moves.

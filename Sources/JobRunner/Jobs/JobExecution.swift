@@ -153,6 +153,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     func streamStarted(onReusedConnection reused: Bool) {
         Failpoint.upgraded.hit()
         if job.id.hasPrefix("poison-") { Failpoint.poison.hit() }
+        if suspicion != .none { host.suspects.turnIsOver(self) }
         timings.connected = NIODeadline.now().uptimeNanoseconds
         tell("request sent", ["connection.reused": "\(reused)"])
     }

@@ -33,11 +33,13 @@ struct DeathRecord: Sendable, Equatable {
 
     /// Who is tried before whom: first what was on trial when a worker died, since to find the cause there clears all that
     /// merely ran beside it. Twice on trial, it may be one of many that wait for a place of their own: the others go first.
-    var rank: Int {
+    private var rank: Int {
         switch trials.count {
         case 0: 1
         case 1: 0
         default: 2
         }
     }
+
+    var order: (rank: Int, lag: Int64) { (rank, lag) }
 }

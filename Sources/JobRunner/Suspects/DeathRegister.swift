@@ -31,7 +31,8 @@ struct DeathRegister: Sendable {
         guard !all.isEmpty else { return DeathRecord() }
         let workers = Set(all.map(\.worker))
         // Of several attempts in one process, the one with the least company.
-        let trials = Dictionary(all.lazy.filter { $0.suspects > 0 }.map { ($0.worker, $0.suspects) }, uniquingKeysWith: min)
+        let trials = Dictionary(
+            all.lazy.filter { $0.suspects > 0 }.map { ($0.worker, $0.suspects) }, uniquingKeysWith: min)
         return DeathRecord(
             workers: workers, unheard: workers.subtracting(known.lazy.map(\.worker)).count,
             trials: trials.values.sorted(), others: others(besides: workers, now: now),

@@ -1,7 +1,7 @@
 /// How many jobs may run at once that had begun in workers which died. Pure.
 ///
 /// One at first; one more for each that passes, so twice as many with each group, and a thousand innocents need about ten
-/// steps. When a worker dies, it is one again. Who was on trial there is tried first (`DeathRecord.rank`), and alone if it was
+/// steps. When a worker dies, it is one again. Who was on trial there is tried first (`DeathRecord.order`), and alone if it was
 /// one of few (`DeathRecord.mustBeAlone`).
 struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
     struct Start: Sendable, Equatable {
@@ -12,12 +12,11 @@ struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
 
     private struct Entry: Sendable {
         var mustBeAlone: Bool
-        var rank: Int
-        var lag: Int64
+        var record: (rank: Int, lag: Int64)
         /// Of the order in which they came.
         var number: Int
 
-        var order: (Int, Int64, Int) { (rank, lag, number) }
+        var order: (Int, Int64, Int) { (record.rank, record.lag, number) }
     }
 
     private(set) var size = 1
@@ -39,7 +38,7 @@ struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
             round += 1
         }
         number += 1
-        waiting[id] = Entry(mustBeAlone: record.mustBeAlone, rank: record.rank, lag: record.lag, number: number)
+        waiting[id] = Entry(mustBeAlone: record.mustBeAlone, record: record.order, number: number)
         return next()
     }
 
