@@ -21,14 +21,13 @@ extension ProcessTests {
             var incomplete: [String] { ends.filter { $0.value != "chat.completion" }.map(\.key) }
         }
 
-        /// The same 200 running and 2,000 held jobs three times: without kills, with three of them one upon the other, and with a
-        /// job among them that kills every worker which runs it. Killed, they may take twice the time; with the poison job they all
-        /// end within two minutes, and it dies three times.
-        @Test func threeKillsAndAPoisonJobHoldUpNobody() async throws {
+        /// The same 200 running and 2,000 held jobs three times: without kills, with three of them one upon the other, and with
+        /// a job among them besides that kills every worker which runs it. Killed, they may take twice the time.
+        @Test func threeKillsAndAPoisonJobCostNoMoreThanTheTimeAgain() async throws {
             var settings = Deployment.Settings()
             settings.gateway.tokens = 1
             // Long enough that the time goes by with waiting, also where the machine has little to spare.
-            settings.gateway.firstTokenDelay = .seconds(3)
+            settings.gateway.firstTokenDelay = .seconds(4)
             try await ProcessStage.run(settings, configure: { files, _ in files.concurrency = Self.concurrency }) {
                 stage in
                 try stage.files.replace(["concurrency = 200": "concurrency = 200\nprefetch_factor = 11"])
@@ -44,7 +43,7 @@ extension ProcessTests {
                 #expect(killed.incomplete.isEmpty)
                 #expect(killed.time < quiet.time * 2, "\(killed.time), without kills \(quiet.time)")
                 let poisoned = try await Self.run("poisoned", kills: 3, poison: 100, stage, replies)
-                #expect(poisoned.time < .seconds(120), "\(poisoned.time), without kills \(quiet.time)")
+                #expect(poisoned.time < quiet.time * 2, "\(poisoned.time), without kills \(quiet.time)")
                 #expect(poisoned.incomplete == ["poison-1"])
                 // One of a crowd, one of a group, alone; the first may be too early for the journal.
                 #expect((3...4).contains(poisoned.ownDeaths), "\(poisoned.ownDeaths) workers died")

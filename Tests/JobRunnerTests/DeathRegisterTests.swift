@@ -52,6 +52,32 @@ import Testing
         #expect(Self.record(register, "j", open: open).trials == [2, 16])
     }
 
+    /// How wide the window is: as many as have passed since a death that is not explained.
+    @Test func aConvictionGivesBackWhatHadPassed() {
+        var register = DeathRegister()
+        func passed() -> Int { Self.record(register, "j").passed }
+        func pass(_ count: Int) {
+            for id in 0..<count { register.ended(Self.key("innocent-\(id)"), passed: true) }
+        }
+        pass(5)
+        register.died(Self.start("j", "killed"), now: Self.now)
+        #expect(passed() == 0, "it falls back to one")
+        pass(30)
+        register.ended(Self.key("cleared"), passed: false)
+        #expect(passed() == 30)
+        #expect(Self.record(register, "j", open: [Self.start("j", "w", 2)]).passed == 0, "it is not clear who is dead")
+        register.died(Self.start("poison", "w", suspects: 16), now: Self.now)
+        #expect(passed() == 0)
+        pass(4)
+        register.died(Self.start("poison", "v", 1_001, suspects: 1), now: Self.now)
+        register.convicted(Self.key("poison"))
+        #expect(passed() == 34)
+        register.died(Self.start("innocent", "v"), now: Self.now)
+        #expect(passed() == 34, "the cause of that death is known")
+        register.died(Self.start("innocent", "u", 1_001), now: Self.now)
+        #expect(passed() == 0)
+    }
+
     @Test func whatHasEndedIsForgotten() {
         var register = DeathRegister()
         register.died(Self.start("j", "w"), now: Self.now)

@@ -85,6 +85,16 @@ import Testing
         #expect(Self.text(window.left(4, hasPassed: true)) == "1!")
     }
 
+    @Test func aFoundCauseWidensItAgain() {
+        var window = SuspectWindow<Int>()
+        for id in 1...9 { _ = window.enter(id, Self.record("w", "v", lag: Int64(id))) }
+        #expect(window.size == 1)
+        let cleared = DeathRecord(workers: ["w"], passed: 3)
+        #expect(Self.text(window.reconsidered(9, cleared)) == "9 2 3")
+        #expect(Self.text(window.enter(10, DeathRecord(workers: ["u"], passed: 6, lag: 50))) == "4 5 6")
+        #expect(window.size == 7)
+    }
+
     @Test func whatBeganLastBeforeADeathComesFirst() {
         var window = SuspectWindow<Int>()
         _ = window.enter(0, Self.record("w", lag: 9_999))

@@ -235,7 +235,10 @@ extension JournalDesk.State {
         case .killed:
             if let start = ledger.begun(key).first(where: { $0.attempt == attempt }) { deaths.died(start, now: now) }
         case .discarded: deaths.lives(key, attempt)
-        case .completed, .failed, .cancelled: deaths.ended(key)
+        case .completed, .failed:
+            let start = ledger.begun(key).first { $0.attempt == attempt }
+            deaths.ended(key, passed: start.map { $0.suspects > 0 } ?? false)
+        case .cancelled: deaths.ended(key)
         case nil: break
         }
     }

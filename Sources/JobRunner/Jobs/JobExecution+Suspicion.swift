@@ -32,10 +32,13 @@ extension JobExecution {
 
     /// The journal has told something new of this job, or of a worker that died with it.
     func suspicionChanged() {
-        guard suspicion == .unheard || suspicion == .waiting, machine.phase == .waiting,
-            host.journal.record(of: job.key).deaths == 0
-        else { return }
-        clear()
+        guard suspicion == .unheard || suspicion == .waiting, machine.phase == .waiting else { return }
+        let record = host.journal.record(of: job.key)
+        if record.deaths == 0 {
+            clear()
+        } else if suspicion == .waiting {
+            host.suspects.reconsidered(self, record)
+        }
     }
 
     private func clear() {

@@ -8,6 +8,9 @@ struct DeathRecord: Sendable, Equatable {
     var trials: [Int] = []
     /// Other workers that died lately, without it.
     var others = 0
+    /// Suspects that have passed, here or elsewhere, since a worker died last and no cause of that was found; 0 while it is not
+    /// clear which workers are dead.
+    var passed = 0
     /// Milliseconds between its beginning and the last beginning of any job in that worker; of several, the least. What
     /// began last before a death is looked at first.
     var lag: Int64 = 0

@@ -22,6 +22,8 @@ struct DeathRegister: Sendable {
     private var lastBegan: [String: Int64] = [:]
     /// Workers whose death one job alone is to blame for, which was found.
     private var explained: Set<String> = []
+    /// Workers that died, the last one last, and how many suspects passed between it and the next.
+    private var falls: [(worker: String, passed: Int)] = []
     private var changes = 0
 
     /// Of which a job's present attempts may be some.
@@ -33,9 +35,10 @@ struct DeathRegister: Sendable {
         // Of several attempts in one process, the one with the least company.
         let trials = Dictionary(
             all.lazy.filter { $0.suspects > 0 }.map { ($0.worker, $0.suspects) }, uniquingKeysWith: min)
+        let unheard = workers.subtracting(known.lazy.map(\.worker)).count
         return DeathRecord(
-            workers: workers, unheard: workers.subtracting(known.lazy.map(\.worker)).count,
-            trials: trials.values.sorted(), others: others(besides: workers, now: now),
+            workers: workers, unheard: unheard, trials: trials.values.sorted(),
+            others: others(besides: workers, now: now), passed: unheard == 0 ? falls.last?.passed ?? 0 : 0,
             lag: all.map { max(0, (lastBegan[$0.worker] ?? $0.began) - $0.began) }.min() ?? 0)
     }
 
@@ -52,7 +55,12 @@ struct DeathRegister: Sendable {
     /// Its worker is dead: another one has said what the attempt cost.
     mutating func died(_ start: AttemptStart, now: Int64) {
         guard !(deaths[start.key] ?? []).contains(where: { $0.attempt == start.attempt }) else { return }
-        deaths[start.key, default: []].append(Death(start))
+        let death = Death(start)
+        deaths[start.key, default: []].append(death)
+        if !explained.contains(death.worker), !falls.contains(where: { $0.worker == death.worker }) {
+            if falls.count >= 100 { falls.removeFirst() }
+            falls.append((death.worker, 0))
+        }
         forget(before: now - Self.memory)
     }
 
@@ -63,13 +71,26 @@ struct DeathRegister: Sendable {
     }
 
     /// The job has ended.
-    mutating func ended(_ key: JobKey) { deaths[key] = nil }
+    ///
+    /// - Parameter passed: on trial, in a worker that lives.
+    mutating func ended(_ key: JobKey, passed: Bool = false) {
+        deaths[key] = nil
+        if passed, !falls.isEmpty { falls[falls.count - 1].passed += 1 }
+    }
 
     /// The job was given up because workers died with it: those deaths speak against nobody else any more.
     mutating func convicted(_ key: JobKey) {
         let own = deaths.removeValue(forKey: key) ?? []
         guard own.contains(where: { $0.suspects == 1 }) else { return }
         explained.formUnion(own.map(\.worker))
+        // No reason for a small window any more: what passed before and after them counts together.
+        falls = falls.reduce(into: []) { left, fall in
+            if explained.contains(fall.worker), !left.isEmpty {
+                left[left.count - 1].passed += fall.passed
+            } else if !explained.contains(fall.worker) {
+                left.append(fall)
+            }
+        }
     }
 
     private mutating func forget(before time: Int64) {

@@ -44,6 +44,18 @@ final class SuspectLine: Sendable {
         }
     }
 
+    /// Less speaks against it than before, but not nothing.
+    func reconsidered(_ job: JobExecution, _ record: DeathRecord) {
+        let id = ObjectIdentifier(job)
+        change { state in
+            guard state.gathering[id] == nil else {
+                state.gathering[id] = record
+                return []
+            }
+            return state.window.reconsidered(id, record)
+        }
+    }
+
     /// It is cleared, moves, or is over; nothing happens for one that was never here.
     ///
     /// - Parameter hasPassed: it has ended, and this worker lives.

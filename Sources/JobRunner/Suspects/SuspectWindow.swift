@@ -34,11 +34,20 @@ struct SuspectWindow<ID: Hashable & Sendable>: Sendable {
         if !record.workers.isSubset(of: dead) {
             if dead.count > 1_000 { dead = [] }
             dead.formUnion(record.workers)
-            size = 1
+            size = 1 + record.passed
             round += 1
         }
         number += 1
         waiting[id] = Entry(mustBeAlone: record.mustBeAlone, record: record.order, number: number)
+        return next()
+    }
+
+    /// The cause was found of deaths that spoke against it, and against all: the window is as wide as if there had been none.
+    mutating func reconsidered(_ id: ID, _ record: DeathRecord) -> [Start] {
+        size = max(size, 1 + record.passed)
+        if let number = waiting[id]?.number {
+            waiting[id] = Entry(mustBeAlone: record.mustBeAlone, record: record.order, number: number)
+        }
         return next()
     }
 
