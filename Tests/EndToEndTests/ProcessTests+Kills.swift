@@ -1,5 +1,6 @@
 import AMQP
 import ChatModel
+import Foundation
 import GatewaySimulator
 import Synchronization
 import TestSupport
@@ -7,7 +8,7 @@ import Testing
 
 extension ProcessTests {
     /// A worker that is killed again and again, with all that it runs and holds: what merely ran there is not held up.
-    @Suite(.serialized, .timeLimit(.minutes(5))) struct Kills {
+    @Suite(.serialized, .timeLimit(.minutes(8))) struct Kills {
         private static let jobs = 2_200
         private static let concurrency = 200
 
@@ -20,6 +21,11 @@ extension ProcessTests {
 
             var incomplete: [String] { ends.filter { $0.value != "chat.completion" }.map(\.key) }
         }
+
+        /// How much longer killed jobs may take. Beside another group of tests (`scripts/test`) the machine is not this one's
+        /// alone, in one run more than in the next.
+        private static let factor =
+            ["test", nil].contains(ProcessInfo.processInfo.environment["CHAT_WORKER_TEST_LANE"]) ? 2 : 3
 
         /// The same 200 running and 2,000 held jobs three times: without kills, with three of them one upon the other, and with
         /// a job among them besides that kills every worker which runs it. Killed, they may take twice the time.
@@ -41,9 +47,9 @@ extension ProcessTests {
                 let killed = try await Self.run("killed", kills: 3, stage, replies)
                 #expect(killed.ownDeaths == 0)
                 #expect(killed.incomplete.isEmpty)
-                #expect(killed.time < quiet.time * 2, "\(killed.time), without kills \(quiet.time)")
+                #expect(killed.time < quiet.time * Self.factor, "\(killed.time), without kills \(quiet.time)")
                 let poisoned = try await Self.run("poisoned", kills: 3, poison: 100, stage, replies)
-                #expect(poisoned.time < quiet.time * 2, "\(poisoned.time), without kills \(quiet.time)")
+                #expect(poisoned.time < quiet.time * Self.factor, "\(poisoned.time), without kills \(quiet.time)")
                 #expect(poisoned.incomplete == ["poison-1"])
                 // One of a crowd, one of a group, alone; the first may be too early for the journal.
                 #expect((3...4).contains(poisoned.ownDeaths), "\(poisoned.ownDeaths) workers died")
