@@ -12,7 +12,7 @@
 package enum Failpoint: String, CaseIterable, Sendable {
     /// A job's message has come; nothing was looked at.
     case delivered
-    /// A job whose id begins with `poison-` is about to be run: it kills every worker that tries.
+    /// The gateway took the request of a job whose id begins with `poison-`: it kills every worker that tries.
     case poison
     /// The gateway is about to be asked.
     case begun
@@ -28,15 +28,13 @@ package enum Failpoint: String, CaseIterable, Sendable {
     case acknowledging
     /// The ack was given to the connection's thread; it may have been sent or not.
     case acknowledged = "acked"
-    /// A job was put into `jobs.suspect`, confirmed, not acked.
-    case setApart = "set-apart"
     /// A job was put into a waiting queue, confirmed, not acked.
     case parked
     /// A job was put back on its queue, confirmed, not acked.
     case handedBack = "handed-back"
     /// A message was put into the dead-letter queue, confirmed, not acked.
     case deadLettered = "dead-lettered"
-    /// A webhook of a job whose id begins with `poison-` is about to be posted: it kills every worker that tries.
+    /// A webhook of a job whose id begins with `poison-` was answered: it kills every worker that tries.
     case webhookPoison = "webhook-poison"
     /// A webhook was accepted by its endpoint, not acked.
     case webhookPosted = "webhook-posted"

@@ -1,10 +1,20 @@
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOHTTP2
 internal import NIOPosix
 
 /// The connection was used before, and the peer closed it without a byte of an answer to this request: the peer has
 /// probably given it up before it read the request. Another connection may do.
-struct StaleConnection: Error {}
+struct StaleConnection: Error {
+    /// Whether the connection is lost, or the peer says that it has not looked at the request.
+    static func isCause(_ error: any Error) -> Bool {
+        switch error {
+        case is IOError, is ChannelError: true
+        case let error as NIOHTTP2Errors.StreamClosed: error.errorCode == .refusedStream
+        default: false
+        }
+    }
+}
 
 /// Stands between the parser of an HTTP/1.1 connection and the client, which sees only what `AnswerOrder` lets through.
 /// The end of an answer waits for the end of the request: the client gives a connection back twice, and ends the process,
@@ -36,7 +46,8 @@ final class HTTP1AnswerGuard: ChannelDuplexHandler {
         own.futureResult.assumeIsolated().whenComplete { result in
             switch result {
             case .success: promise.succeed()
-            case .failure(let error): promise.fail(self.isStale && Self.isClosing(error) ? StaleConnection() : error)
+            case .failure(let error):
+                promise.fail(self.isStale && StaleConnection.isCause(error) ? StaleConnection() : error)
             }
         }
         context.write(data, promise: own)
@@ -62,7 +73,7 @@ final class HTTP1AnswerGuard: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        context.fireErrorCaught(isStale && Self.isClosing(error) ? StaleConnection() : error)
+        context.fireErrorCaught(isStale && StaleConnection.isCause(error) ? StaleConnection() : error)
     }
 
     private func passEnd(_ context: ChannelHandlerContext) {
@@ -77,6 +88,4 @@ final class HTTP1AnswerGuard: ChannelDuplexHandler {
         if isStale { context.fireErrorCaught(StaleConnection()) }
         context.fireChannelInactive()
     }
-
-    private static func isClosing(_ error: any Error) -> Bool { error is IOError || error is ChannelError }
 }

@@ -1,6 +1,5 @@
 internal import NIOCore
 internal import NIOHTTP2
-internal import NIOPosix
 
 /// Stands first in the pipeline of each stream of an HTTP/2 connection, before the frames become parts of HTTP/1.1: that
 /// translation ends the process over a `:status` that is empty or negative. Runs on the connection's event loop.
@@ -41,7 +40,7 @@ final class HTTP2AnswerGuard: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        let isStale = isReused && order.isUnanswered && Self.isClosing(error)
+        let isStale = isReused && order.isUnanswered && StaleConnection.isCause(error)
         context.fireErrorCaught(isStale ? StaleConnection() : error)
     }
 
@@ -61,15 +60,6 @@ final class HTTP2AnswerGuard: ChannelInboundHandler {
     static func status(_ text: String) -> Int? {
         guard text.utf8.count == 3, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         return Int(text)
-    }
-
-    /// Its connection is lost, or the peer says that it has not looked at the request.
-    private static func isClosing(_ error: any Error) -> Bool {
-        switch error {
-        case is IOError, is ChannelError: true
-        case let error as NIOHTTP2Errors.StreamClosed: error.errorCode == .refusedStream
-        default: false
-        }
     }
 }
 

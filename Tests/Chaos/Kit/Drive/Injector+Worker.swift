@@ -113,10 +113,8 @@ extension Injector {
         let isAlone = try await prepare(place)
         let count = count(for: place)
         notes.append("\(isAlone ? "alone" : "beside another"), time \(count)")
-        for worker in isAlone ? stage.fleet.running : [] {
-            // Ended gently, where two crashes in a row would only have every job tried one at a time.
-            if place == .setApart { await kill(worker) } else { try await expectDrain(worker) }
-        }
+        // Ended gently: two crashes in a row would only make suspects of all that ran.
+        for worker in isAlone ? stage.fleet.running : [] { try await expectDrain(worker) }
         // The crash is its own, somewhen from now on.
         let (start, started) = (stage.brokerProxy.log.events.count, now)
         let worker = try stage.fleet.start(dyingAt: (place, count))
@@ -144,11 +142,6 @@ extension Injector {
             excuse(.connectionLost)
             try await stage.webhookProxy.refuse(true)
             try await stage.webhookProxy.cut()
-        case .setApart:
-            // The second delivery; after the next crash comes the third.
-            for worker in stage.fleet.running { await kill(worker) }
-            try await stage.startWorker()
-            try await hold(0.3...0.6)
         default: return chance()
         }
         return true
@@ -157,7 +150,7 @@ extension Injector {
     private func count(for place: Failpoint) -> Int {
         switch place {
         case .chunk: Int.random(in: 1...200, using: &random)
-        case .setApart, .parked, .handedBack, .deadLettered, .webhookMoved: 1
+        case .parked, .handedBack, .deadLettered, .webhookMoved: 1
         default: Int.random(in: 1...8, using: &random)
         }
     }

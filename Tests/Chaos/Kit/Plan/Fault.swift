@@ -42,8 +42,8 @@ package enum Fault: Sendable, Hashable {
     /// All, the failpoints one by one.
     package static var all: [Fault] { plain + places.map(Fault.failpoint) }
 
-    /// One kills every worker, for a test of its own.
-    private static let places = Failpoint.allCases.filter { $0 != .poison }
+    /// Two kill every worker, each for a test of its own.
+    private static let places = Failpoint.allCases.filter { $0 != .poison && $0 != .webhookPoison }
 
     private static let plain: [Fault] = [
         .kill, .killBurst, .killBeside, .drain, .freeze, .brokerRestart, .brokerKill, .brokerAway, .consumeCut,
@@ -71,7 +71,7 @@ package enum Fault: Sendable, Hashable {
     package var timesInFullRun: Int {
         switch self {
         case .kill: 120
-        case .killBurst: 4
+        case .killBurst: 6
         case .killBeside: 14
         case .failpoint: 3
         case .brokerRestart, .brokerKill: 11
@@ -89,7 +89,6 @@ package enum Fault: Sendable, Hashable {
         switch self {
         case .kill, .killBeside: 1
         case .killBurst: 4
-        case .failpoint(.setApart): 3
         case .failpoint: 1
         default: 0
         }
