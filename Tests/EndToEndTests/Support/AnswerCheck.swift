@@ -12,9 +12,13 @@ struct AnswerCheck {
     var terminals = 0
     var resets = 0
 
-    init(_ replies: [Delivery]) {
+    /// - Parameter mayRepeat: a publish connection was closed at some moment: a message that had no confirm by then may come
+    ///   again under its own id, and counts once.
+    init(_ replies: [Delivery], mayRepeat: Bool = false) {
+        var seen: Set<String> = []
         for reply in replies {
-            if reply.isTerminal { terminals += 1 }
+            let isRepeated = mayRepeat && !seen.insert(reply.properties.messageID ?? "").inserted
+            if reply.isTerminal, !isRepeated { terminals += 1 }
             if reply.properties.type == "chat.completion.reset" { resets += 1 }
             switch reader.take(reply) {
             case .completed(let body): terminal = body
