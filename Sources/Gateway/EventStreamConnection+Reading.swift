@@ -25,12 +25,57 @@ extension EventStreamConnection {
         // After a 101 nobody speaks HTTP any more.
         keepsAlive = (session != nil || head.isKeepAlive) && head.status != .switchingProtocols
         stream.answerBegan()
-        if head.status.code < 300, head.status == .ok, EventStreamRequest.complaint(about: head) == nil {
-            phase = .answering
-        } else {
+        switch EventStreamRequest.promise(of: head) {
+        case .eventStream: phase = .answering
+        case .unclear: phase = .beginning(AnswerBeginning(), head)
+        case .refusal:
             phase = .refused(GatewayRefusal(head: head))
             startTimer()
         }
+    }
+
+    static func refusal(_ head: HTTPResponseHead, _ beginning: AnswerBeginning) -> GatewayRefusal {
+        var refusal = GatewayRefusal(head: head)
+        refusal.append(beginning.bytes)
+        return refusal
+    }
+
+    /// More of an answer came that may turn out to be a stream.
+    private func read(_ bytes: ByteBuffer, of beginning: AnswerBeginning, _ head: HTTPResponseHead) {
+        var beginning = beginning
+        switch beginning.append(bytes) {
+        case .unclear: phase = .beginning(beginning, head)
+        case .document:
+            guard beginning.bytes.readableBytes <= owner.configuration.maximumMessageSize else {
+                stream?.connectionFaulted(EventStreamFault.eventTooLarge)
+                return
+            }
+            phase = .beginning(beginning, head)
+        case .stream:
+            phase = .answering
+            read(beginning.bytes)
+        case .other:
+            let refusal = Self.refusal(head, beginning)
+            phase = .refused(refusal)
+            if refusal.isFull { refuse(isWhole: false) } else { startTimer() }
+        }
+    }
+
+    /// A document is whole: the answer in one piece, or what is told instead of one.
+    private func documentEnded(_ beginning: AnswerBeginning, _ head: HTTPResponseHead) {
+        let isAnswer = beginning.bytes.withUnsafeReadableBytes { bytes in
+            var utf8 = UTF8Validator()
+            guard utf8.consume(bytes), utf8.isAtBoundary else { return false }
+            guard case .chunk(let chunk) = FrameScanner.scan(bytes) else { return false }
+            return chunk.hasChoices
+        }
+        guard isAnswer, let stream else {
+            phase = .refused(Self.refusal(head, beginning))
+            return refuse(isWhole: true)
+        }
+        phase = .answering
+        beginning.bytes.withUnsafeReadableBytes { stream.received($0, on: self) }
+        inputEnded()
     }
 
     private func read(_ bytes: ByteBuffer) {
@@ -48,6 +93,7 @@ extension EventStreamConnection {
             refusal.append(bytes)
             phase = .refused(refusal)
             if refusal.isFull { refuse(isWhole: false) }
+        case .beginning(let beginning, let head): read(bytes, of: beginning, head)
         case .draining(let sofar):
             let total = sofar + bytes.readableBytes
             phase = .draining(bytes: total)
@@ -59,7 +105,10 @@ extension EventStreamConnection {
 
     private func bodyEnded() {
         switch phase {
-        case .answering: inputEnded()
+        case .answering:
+            endEvents()
+            inputEnded()
+        case .beginning(let beginning, let head): documentEnded(beginning, head)
         case .refused: refuse(isWhole: true)
         case .draining: becomeIdle()
         case .settingUp, .idle, .requested, .closed: break
@@ -75,7 +124,10 @@ extension EventStreamConnection {
             if case .answering = phase, pending.isEmpty { pending.putBack(bytes) } else { keep(bytes) }
         }
         // The end of a body is the end of its answer: a connection that was given back on the way is idle, and well.
-        if case .answering = phase, isBodyEnded { return inputEnded() }
+        if case .answering = phase, isBodyEnded {
+            endEvents()
+            return inputEnded()
+        }
         if isInputClosed { inputEnded() }
     }
 
@@ -102,16 +154,31 @@ extension EventStreamConnection {
         }
     }
 
+    /// The body is at its end: an event that only lacks its blank line is one.
+    private func endEvents() {
+        guard let stream, !stream.isPaused, !isConsuming else { return }
+        let rest = pending.take()
+        isConsuming = true
+        defer { isConsuming = false }
+        rest.withUnsafeReadableBytes { input in
+            if let event = parser.end(input) { handle(event, in: input, for: stream) }
+        }
+    }
+
     /// An event without data is a sign of life, and nothing else.
     private func handle(_ event: EventStreamParser.Event, in input: UnsafeRawBufferPointer, for stream: GatewayStream) {
+        let isError = parser.isError
+        func received(_ message: UnsafeRawBufferPointer) {
+            if isError { stream.receivedError(message) } else { stream.received(message, on: self) }
+        }
         switch event {
         case .message(let range):
-            if !range.isEmpty { stream.received(UnsafeRawBufferPointer(rebasing: input[range]), on: self) }
+            if !range.isEmpty { received(UnsafeRawBufferPointer(rebasing: input[range])) }
         case .assembledMessage:
             // The local copy of the handle keeps the bytes while the handler looks at them.
             let message = parser.assembled
             parser.discardAssembled()
-            message.withUnsafeReadableBytes { stream.received($0, on: self) }
+            message.withUnsafeReadableBytes { received($0) }
         case .fault(let fault): stream.connectionFaulted(fault)
         }
     }
@@ -125,6 +192,9 @@ extension EventStreamConnection {
             if case .requested = phase { session?.retire() }
             guard let stream, !(stream.isPaused && !pending.isEmpty), !isConsuming else { return }
             isBodyEnded ? stream.answerEnded() : stream.connectionLost()
+        case .beginning(let beginning, let head):
+            phase = .refused(Self.refusal(head, beginning))
+            refuse(isWhole: false)
         case .refused: refuse(isWhole: false)
         case .idle, .draining: owner.dropIdle(self)
         case .settingUp, .closed: break
@@ -144,7 +214,7 @@ extension EventStreamConnection {
         // Some gateways answer 200 and say what went wrong in the body.
         if details.saysError { return .refused(.request, status: details.status, details) }
         return .notStreaming(
-            .request, status: status, kind: EventStreamRequest.complaint(about: refusal.head) ?? "something else")
+            .request, status: status, kind: EventStreamRequest.kind(of: refusal.head))
     }
 
     /// Nothing was asked for: whoever speaks now cannot be understood.

@@ -22,6 +22,8 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         case requested
         /// Events are read.
         case answering
+        /// The answer does not say that it is a stream: its beginning is read.
+        case beginning(AnswerBeginning, HTTPResponseHead)
         /// The answer is no stream: the beginning of its body is read.
         case refused(GatewayRefusal)
         /// The stream is over; the rest of the answer is read, so that the connection can be used again.
@@ -48,6 +50,8 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     private(set) var key: Int
     var whenSetUp: (((any GatewayConnection)?, GatewayFailure?) -> Void)?
     var identity = AnswerIdentity()
+    /// The response is the answer.
+    var isOneAnswer: Bool { true }
     var parser: EventStreamParser
     /// Events that are not whole yet, or that came while reading was paused.
     var pending = PendingInput()
@@ -83,7 +87,11 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
     var poolKey: String { Self.sharedPoolKey }
 
     var pendingRefusal: GatewayFailure? {
-        if case .refused(let refusal) = phase { failure(of: refusal) } else { nil }
+        switch phase {
+        case .refused(let refusal): failure(of: refusal)
+        case .beginning(let beginning, let head): failure(of: Self.refusal(head, beginning))
+        case .settingUp, .idle, .requested, .answering, .draining, .closed: nil
+        }
     }
 
     // MARK: Set-up
@@ -285,7 +293,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         pending.discard()
         guard case .reuse = farewell, keepsAlive, isRequestOut, !isInputClosed, context != nil else { return abort() }
         switch phase {
-        case .answering, .refused: isBodyEnded ? becomeIdle() : drain()
+        case .answering, .refused, .beginning: isBodyEnded ? becomeIdle() : drain()
         case .settingUp, .idle, .requested, .draining, .closed: abort()
         }
     }
@@ -316,7 +324,7 @@ final class EventStreamConnection: ChannelDuplexHandler, GatewayConnection {
         switch phase {
         case .refused: refuse(isWhole: false)
         case .draining: abort()
-        case .settingUp, .idle, .requested, .answering, .closed: break
+        case .settingUp, .idle, .requested, .beginning, .answering, .closed: break
         }
     }
 

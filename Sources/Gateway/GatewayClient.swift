@@ -13,6 +13,7 @@ public final class GatewayClient: Sendable {
     private let tls: NIOSSLContext?
     private let budget: IdleBudget
     private let keys: GatewayKeys
+    private let habits = GatewayHabits()
     private let loops = Mutex<[ObjectIdentifier: NIOLoopBound<GatewayLoop>]>([:])
     private let isShutDown = Atomic<Bool>(false)
 
@@ -111,8 +112,8 @@ public final class GatewayClient: Sendable {
         let bound = loops.withLock { loops in
             if let bound = loops[ObjectIdentifier(loop)] { return bound }
             let owner = GatewayLoop(
-                eventLoop: loop, configuration: configuration, tls: tls, metrics: metrics, keys: keys, budget: budget,
-                logger: logger)
+                eventLoop: loop, configuration: configuration, tls: tls, metrics: metrics, keys: keys,
+                habits: habits, budget: budget, logger: logger)
             let bound = NIOLoopBound(owner, eventLoop: loop)
             loops[ObjectIdentifier(loop)] = bound
             return bound

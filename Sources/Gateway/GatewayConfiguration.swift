@@ -36,12 +36,17 @@ public struct GatewayConfiguration: Sendable {
     public var certificateAuthorityFile: String?
     /// TCP connect, TLS and, for a WebSocket, the upgrade together.
     public var connectTimeout: Duration
-    /// From the request's last byte to the first chunk.
+    /// From the request's last byte to the first chunk with output.
     public var firstChunkTimeout: Duration
-    /// Between two chunks; pings and comments do not count.
+    /// Between two chunks with output; pings, comments and empty chunks do not count.
     public var idleTimeout: Duration
-    /// After every choice has finished: how long to wait for the usage chunk, `[DONE]` or close.
+    /// Over a WebSocket, after every choice has finished: how long to wait for the usage chunk, `[DONE]` or close. Four
+    /// times as long if the finish reason came beside text.
     public var endGrace: Duration
+    /// Over HTTP, after every choice has finished: how long to wait for `[DONE]` or the end of the body.
+    public var bodyEndTimeout = Duration.seconds(10)
+    /// Over a WebSocket: chunks of one answer may have different ids. Each answer has a connection of its own then.
+    public var idsChange = false
     /// An idle connection is closed after this time without a job.
     public var keepIdle: Duration
     /// A connection takes no new job after this age.

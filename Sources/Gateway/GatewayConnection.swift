@@ -15,6 +15,8 @@ protocol GatewayConnection: AnyObject {
     var stream: GatewayStream? { get }
     /// Whose chunks are awaited.
     var identity: AnswerIdentity { get set }
+    /// All that comes is of the answer that was asked for, whatever ids its chunks have.
+    var isOneAnswer: Bool { get }
     /// Of its last handler, while that is in a pipeline.
     var context: ChannelHandlerContext? { get }
     /// The channel asked for a read while the stream was paused.

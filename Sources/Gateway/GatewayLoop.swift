@@ -12,6 +12,7 @@ final class GatewayLoop {
     let serverName: String?
     let metrics: GatewayMetrics
     let keys: GatewayKeys
+    let habits: GatewayHabits
     var filler: PoolFiller
     /// Those who wait until what is opened ahead has been.
     var whenWarm: [EventLoopPromise<Void>] = []
@@ -29,7 +30,7 @@ final class GatewayLoop {
 
     init(
         eventLoop: any EventLoop, configuration: GatewayConfiguration, tls: NIOSSLContext?, metrics: GatewayMetrics,
-        keys: GatewayKeys, budget: IdleBudget, logger: Logger
+        keys: GatewayKeys, habits: GatewayHabits = GatewayHabits(), budget: IdleBudget, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.configuration = configuration
@@ -37,6 +38,7 @@ final class GatewayLoop {
         mayShareConnections = configuration.transport == .sse && tls != nil
         self.metrics = metrics
         self.keys = keys
+        self.habits = habits
         filler = PoolFiller(minimum: configuration.minimumIdle)
         self.budget = budget
         self.logger = logger
@@ -46,7 +48,8 @@ final class GatewayLoop {
             connect: TimeAmount(bounded: configuration.connectTimeout),
             firstChunk: TimeAmount(bounded: configuration.firstChunkTimeout),
             idle: TimeAmount(bounded: configuration.idleTimeout),
-            endGrace: TimeAmount(bounded: configuration.endGrace))
+            endGrace: TimeAmount(bounded: configuration.endGrace),
+            bodyEnd: TimeAmount(bounded: configuration.bodyEndTimeout))
         pool = IdlePool(
             keepIdle: TimeAmount(bounded: configuration.keepIdle),
             maximumAge: TimeAmount(bounded: configuration.maximumAge), minimum: configuration.minimumIdle,

@@ -13,7 +13,10 @@ public final class GatewayStream {
     private var body: ByteBuffer
     private var handler: (any GatewayStreamHandler)?
     private var machine: GatewayStreamMachine
-    private var memory = FrameMemory()
+    private var memory: FrameMemory
+    /// Of the last chunk: whose it was, and what it meant.
+    private var lastChunk = GatewayStreamMachine.Chunk(verdict: .own)
+    private var wasToldOver = false
     private var connection: (any GatewayConnection)?
     private var wasAnnounced = false
     /// It waits for a turn to connect.
@@ -37,7 +40,12 @@ public final class GatewayStream {
         model = request.model
         trace = request.trace
         body = request.body
-        machine = GatewayStreamMachine(choiceCount: request.choiceCount, patience: owner.patience)
+        memory = FrameMemory(choiceCount: request.choiceCount)
+        machine = GatewayStreamMachine(
+            choiceCount: request.choiceCount, patience: owner.patience,
+            knowledge: .init(
+                isBody: owner.configuration.transport == .sse, awaitsUsage: request.asksForUsage,
+                withdrawsFinish: owner.habits.withdrawsFinish))
     }
 
     // MARK: For its user
@@ -150,14 +158,33 @@ public final class GatewayStream {
     /// protocol on its own.
     func received(_ message: UnsafeRawBufferPointer, on connection: some GatewayConnection) {
         switch memory.scan(message) {
-        case .chunk(let chunk): received(chunk, in: message, on: connection)
+        case .more(let text): received(text, in: message)
+        case .chunk: received(memory.chunk, in: message, on: connection)
         case .done: perform(machine.done(isLate: connection.identity.takeLateDone()))
-        case .error:
-            let failure = failure(from: message)
-            if !asksWithAnotherKey(after: failure) { perform(machine.errorMessage(failure)) }
+        case .error: receivedError(message)
         case .invalid(let error):
             perform(machine.unreadable("The gateway sent a message that is not JSON: \(error.reason.rawValue)."))
-        case .other: perform(machine.unreadable("The gateway sent JSON that is no chunk of an answer."))
+        case .other: machine.heardNothing()
+        }
+    }
+
+    /// A message that is an error, whatever it looks like.
+    func receivedError(_ message: UnsafeRawBufferPointer) {
+        let failure = failure(from: message)
+        if !asksWithAnotherKey(after: failure) { perform(machine.errorMessage(failure)) }
+    }
+
+    /// The chunk before, with other text: it is of the same answer, and means the same.
+    private func received(_ text: ScannedText, in message: UnsafeRawBufferPointer) {
+        let action = machine.chunk(lastChunk, now: .now())
+        switch action {
+        case .deliver:
+            timer.set(machine.deadline)
+            handler?.streamReceived(text, in: message)
+        case .deliverLast(let farewell):
+            handler?.streamReceived(text, in: message)
+            end(.complete, farewell)
+        default: perform(action)
         }
     }
 
@@ -169,18 +196,25 @@ public final class GatewayStream {
             owner.keys.accepted(key, model: model)
         }
         let hasUsage = !chunk.usage.isEmpty
-        let verdict = connection.identity.admit(
-            id: message[chunk.id],
-            isSubstantial: chunk.carriesOutput || chunk.finishedChoices != 0 || hasUsage)
-        let action = machine.chunk(
-            .init(
-                verdict: verdict, finishedChoices: chunk.finishedChoices, hasUsage: hasUsage,
-                hasChoices: chunk.hasChoices),
-            now: .now())
+        let verdict =
+            connection.isOneAnswer
+            ? .own
+            : connection.identity.admit(
+                id: message[chunk.id],
+                isSubstantial: chunk.carriesOutput || chunk.finishedChoices != 0 || hasUsage)
+        lastChunk = .init(
+            verdict: verdict, finishedChoices: chunk.finishedChoices, outputChoices: chunk.outputChoices,
+            interruption: chunk.finishedChoices == 0 ? nil : chunk.interruption(in: message), hasUsage: hasUsage,
+            hasChoices: chunk.hasChoices)
+        let action = machine.chunk(lastChunk, now: .now())
         switch action {
         case .deliver:
             timer.set(machine.deadline)
             handler?.streamReceived(chunk, in: message)
+            if machine.isAsGoodAsOver, !wasToldOver {
+                wasToldOver = true
+                handler?.streamFinished()
+            }
         case .deliverLast(let farewell):
             handler?.streamReceived(chunk, in: message)
             end(.complete, farewell)
@@ -243,6 +277,7 @@ public final class GatewayStream {
     /// The connection goes first, so that the handler's next request can have it.
     private func end(_ end: GatewayStreamEnd, _ farewell: GatewayStreamMachine.Farewell) {
         timer.invalidate()
+        if machine.hasWithdrawn { owner.habits.sawFinishWithdrawn() }
         body = ByteBuffer()
         isPaused = false
         isQueued = false

@@ -9,6 +9,8 @@ public struct GatewayRequest: Sendable {
     public var body: ByteBuffer
     /// `n` of the request: the stream is finished when so many choices are.
     public var choiceCount: Int
+    /// The request asks for usage: the end is worth a short wait for it.
+    public var asksForUsage = true
     /// W3C trace context; over a WebSocket only the upgrade of a fresh connection carries it.
     public var trace: TraceContext?
 
@@ -25,13 +27,22 @@ public protocol GatewayStreamHandler: AnyObject {
     /// The request was written, on a fresh connection or on a reused one.
     func streamStarted(onReusedConnection reused: Bool)
     /// A complete, valid chunk of this stream (UTF-8 and JSON are checked). The bytes are valid during the call only.
-    func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer)
+    func streamReceived(_ chunk: ScannedChunk, in bytes: UnsafeRawBufferPointer)
+    /// A chunk like the one before but for its one piece of text, which is output. Called for nearly every token.
+    func streamReceived(_ text: ScannedText, in bytes: UnsafeRawBufferPointer)
+    /// All choices have finished: nothing but the end is awaited, which may take a while yet. At most once, and more output
+    /// may follow all the same.
+    func streamFinished()
     func streamEnded(_ end: GatewayStreamEnd)
+}
+
+extension GatewayStreamHandler {
+    public func streamFinished() {}
 }
 
 /// How a stream ended.
 public enum GatewayStreamEnd: Sendable, Equatable {
-    /// Every choice finished, then usage, `[DONE]`, close 1000 or a silent grace.
+    /// Every choice finished, then usage, `[DONE]`, the end of the body, a close or a silent grace.
     case complete
     case failed(GatewayFailure)
     /// `GatewayStream.cancel()` was called.

@@ -31,6 +31,7 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
     /// Who has the connection to itself, without streams; the worker has none.
     let bareUser: (any BareWebSocketUser)?
     var identity = AnswerIdentity()
+    var isOneAnswer: Bool { owner.configuration.idsChange }
     /// Requests sent so far.
     private(set) var requests = 0
     private var isCounted = false
@@ -159,7 +160,7 @@ final class WebSocketConnection: ChannelDuplexHandler, GatewayConnection {
         switch farewell {
         case .reuse(let sawDone):
             let isSafe = identity.endAnswer(sawDone: sawDone)
-            if phase == .open, !isInputClosed, isSafe, !assembler.isInsideMessage, owner.keep(self) {
+            if phase == .open, !isInputClosed, isSafe, !isOneAnswer, !assembler.isInsideMessage, owner.keep(self) {
                 releaseRead()
             } else {
                 close(code: 1000, isReading: true)

@@ -67,6 +67,7 @@ final class AnswerHarness {
         try answer.takeAll()
         try answer.feed(raw: "ld")
         try answer.feed(#"{"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#)
+        answer.log.end()
         try answer.takeAll()
         #expect(answer.chunks.count == 2)
         #expect(answer.text() == "Hello, world")
@@ -95,10 +96,21 @@ final class AnswerHarness {
         try answer.feed(raw: "x")
         try answer.takeAll()
         try answer.feed(#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#)
+        #expect(!answer.hasPending, "it may be withdrawn")
+        answer.log.end()
         #expect(answer.hasPending)
         try answer.takeAll()
         #expect(answer.chunks.count == 2)
+        #expect(answer.chunks[1]["choices"]?.arrayValue?.first?["finish_reason"]?.stringValue == "length")
         #expect(!answer.hasPending)
+    }
+
+    @Test func aBrokenAnswerHasNoFinish() throws {
+        let answer = AnswerHarness()
+        try answer.feed(#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#)
+        answer.log.end(isComplete: false)
+        try answer.takeAll()
+        #expect(answer.chunks.map { $0["choices"]?.arrayValue?.first?["finish_reason"] } == [.null])
     }
 
     /// What the scanner lets through is in the final text, also where keys nobody looks at stand twice.
@@ -133,18 +145,18 @@ final class AnswerHarness {
     }
 
     @Test func opaqueChunksPassAsTheyCameInOrder() throws {
-        let tool =
-            #"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":"{"}}]}}],"weird" : 1.0}"#
-        let reasoning = #"{"id":"c1","choices":[{"index":0,"delta":{"reasoning_content":"hm","content":"B"}}]}"#
+        let audio = #"{"id":"c1","choices":[{"index":0,"delta":{"audio":{"data":"x"}}}],"weird" : 1.0}"#
+        let details =
+            #"{"id":"c1","choices":[{"index":0,"delta":{"reasoning_details":[{"index":0,"text":"hm"}],"content":"B"}}]}"#
         let answer = AnswerHarness()
         try answer.feed(raw: "A")
-        try answer.feed(tool)
-        try answer.feed(reasoning)
+        try answer.feed(audio)
+        try answer.feed(details)
         try answer.feed(raw: "C")
         try answer.feed(raw: "D")
         try answer.takeAll()
         #expect(answer.chunks.count == 4)
-        let sent = try [tool, reasoning].map { try JSONValue(parsing: $0.utf8) }
+        let sent = try [audio, details].map { try JSONValue(parsing: $0.utf8) }
         #expect(Array(answer.chunks[1...2]) == sent)
         #expect(answer.text() == "ABCD")
         #expect(answer.offsets == [0, 1, 1, 2])
@@ -154,6 +166,23 @@ final class AnswerHarness {
         try answer.takeAll()
         #expect(answer.text() == "ABCD")
         #expect(answer.chunks.count == 4)
+    }
+
+    /// What a reader is told in a chunk that travels as it came must hold: a finish reason may be withdrawn.
+    @Test func anOpaqueChunkEndsNothing() throws {
+        let answer = AnswerHarness()
+        let logprobs = #""logprobs":{"content":[{"token":"a"}]}"#
+        for text in ["a", "b"] {
+            try answer.feed(
+                #"{"choices":[{"index":0,"delta":{"content":"\#(text)"},\#(logprobs),"finish_reason":"stop"}]}"#)
+        }
+        answer.log.end()
+        try answer.takeAll()
+        let reasons = answer.chunks.map { $0["choices"]?.arrayValue?.first?["finish_reason"] }
+        #expect(reasons == [.null, .null, .string("stop")])
+        let choice = try #require(try answer.completion()["choices"]?.arrayValue?.first)
+        #expect(choice["message"]?["content"]?.stringValue == "ab")
+        #expect(choice["logprobs"]?["content"]?.arrayValue?.count == 2, "lists of log probabilities grow")
     }
 
     @Test func toolCallsAndChoicesAreAccumulated() throws {

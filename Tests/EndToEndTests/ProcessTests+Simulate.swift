@@ -101,6 +101,7 @@ private final class EndHandler: GatewayStreamHandler {
     init(_ ends: AsyncStream<GatewayStreamEnd>.Continuation) { self.ends = ends }
 
     func streamStarted(onReusedConnection reused: Bool) {}
-    func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer) {}
+    func streamReceived(_ chunk: ScannedChunk, in bytes: UnsafeRawBufferPointer) {}
+    func streamReceived(_ text: ScannedText, in bytes: UnsafeRawBufferPointer) {}
     func streamEnded(_ end: GatewayStreamEnd) { ends.yield(end) }
 }

@@ -29,36 +29,42 @@ enum AnswerCheck {
         private static let defaults = AnswerLog.Defaults(id: "fallback", model: "m", created: 5)
         private var log = AnswerLog(defaults: defaults)
         private var copy = AnswerLog(defaults: defaults)
-        private var memory = FrameMemory()
+        /// The same chunks, each scanned.
+        private var reference = AnswerLog(defaults: defaults)
+        /// Of an answer of several choices, as `FrameScanner.scan` reads them.
+        private var memory = FrameMemory(choiceCount: 2)
         private var text: [UInt8] = []
-        private var opaque: [[UInt8]] = []
-        private var hasFinished = false
-        private var takenOpaque = 0
+        private var hasOpaque = false
         private var reasonsTaken = 0
 
         mutating func receive(_ message: UnsafeRawBufferPointer) throws(BrokenInvariant) {
             let result = FrameScanner.scan(message)
             var utf8 = UTF8Validator()
             guard utf8.consume(message), utf8.isAtBoundary else { return }
-            try require(
-                memory.scan(message) == result, "a message that is recognised is the same as one that is scanned")
             try Self.compare(result, message)
-            guard case .chunk(let chunk) = result else { return }
-            try Self.judge(chunk, message)
-            log.append(chunk, in: message)
-            guard chunk.hasChoices else { return }
-            if chunk.isPlain, !hasFinished || chunk.content.isEmpty {
-                hasFinished = hasFinished || !chunk.finishReason.isEmpty
-            } else {
-                opaque.append(Array(message))
+            let found = memory.scan(message)
+            guard case .chunk(let chunk) = result else {
+                if case .more = found { throw BrokenInvariant(description: "what is recognised is a chunk") }
+                return
             }
+            try Self.judge(chunk, message)
+            hasOpaque = hasOpaque || !chunk.isJoinable
+            if case .more(let text) = found {
+                log.append(text, in: message)
+            } else {
+                try require(found == .chunk && memory.chunk == chunk, "what is not recognised is scanned")
+                log.append(chunk, in: message)
+            }
+            reference.append(chunk, in: message)
+            try require(
+                reference.outputBytes == log.outputBytes && reference.outputChunks == log.outputChunks,
+                "a chunk that is recognised counts as one that is scanned")
         }
 
         mutating func rewind() {
             log.rewind()
             copy = AnswerLog(defaults: Self.defaults)
             text = []
-            takenOpaque = 0
             reasonsTaken = 0
         }
 
@@ -84,15 +90,15 @@ enum AnswerCheck {
             guard case .chunk(let chunk) = FrameScanner.scan(message) else {
                 throw BrokenInvariant(description: "what is taken is a chunk")
             }
-            if takenOpaque < opaque.count, message.elementsEqual(opaque[takenOpaque]) {
-                takenOpaque += 1
+            if chunk.isJoinable {
+                let isStrict = (try? JSONValue(parsing: message)) != nil
+                try require(isStrict || hasOpaque, "what was joined is strict JSON")
             } else {
-                try require(chunk.isPlain, "what is not as it came is plain text")
-                try require((try? JSONValue(parsing: message)) != nil, "what was joined is strict JSON")
-                reasonsTaken += chunk.finishReason.isEmpty ? 0 : 1
-                try require(reasonsTaken <= 1, "an answer ends once")
+                try require(hasOpaque, "only what came so cannot be joined")
             }
-            JSONText.decode(message[chunk.content]) { text.append(contentsOf: $0) }
+            reasonsTaken += chunk.finishReason.isEmpty ? 0 : 1
+            try require(reasonsTaken <= 1, "a choice ends once")
+            for piece in chunk.contentPieces { JSONText.decode(message[piece]) { text.append(contentsOf: $0) } }
             copy.append(chunk, in: message)
         }
 
@@ -105,7 +111,11 @@ enum AnswerCheck {
             rewind()
             while try take() {}
             try require(text == first, "every attempt says the same text")
-            try require(takenOpaque == opaque.count, "an opaque chunk passes as it came")
+            reference.end()
+            try require(
+                reference.contentSHA256() == log.contentSHA256()
+                    && Self.completion(reference) == Self.completion(log),
+                "a chunk that is recognised is as one that is scanned")
         }
 
         /// What the worker says at the end is what a reader has gathered from the chunks.
@@ -116,11 +126,15 @@ enum AnswerCheck {
             guard let mine = Self.completion(log), let theirs = Self.completion(copy) else {
                 throw BrokenInvariant(description: "the completion is strict JSON")
             }
-            try require(Self.choices(mine) == Self.choices(theirs), "the choices are those of the chunks")
+            try require(
+                Self.choices(mine) == Self.choices(theirs),
+                "the choices are those of the chunks: \(Self.text(mine)) is not \(Self.text(theirs))")
             let content = mine["choices"]?.arrayValue?.first { $0["index"]?.integerValue == 0 }?["message"]?["content"]
             try require(
                 Array((content?.stringValue ?? "").utf8) == text, "the final text is the text of the chunks")
         }
+
+        private static func text(_ value: JSONValue) -> String { String(decoding: value.serialized(), as: UTF8.self) }
 
         private static func completion(_ log: AnswerLog) -> JSONValue? {
             guard log.count > 0 || log.hasPending || log.hasSent else { return .object([]) }
@@ -134,9 +148,12 @@ enum AnswerCheck {
         private static func choices(_ completion: JSONValue) -> [JSONValue] {
             (completion["choices"]?.arrayValue ?? []).compactMap { choice in
                 guard case .object(let members)? = choice["message"] else { return choice }
-                let others = members.filter { $0.key != "role" && !($0.key == "content" && $0.value.isNull) }
+                let others = members.filter { member in
+                    member.key != "role"
+                        && !(member.key == "content" && (member.value.isNull || member.value == .string("")))
+                }
                 let reason = choice["finish_reason"] ?? .null
-                if others.isEmpty, reason.isNull, choice["index"]?.integerValue == 0 { return nil }
+                if others.isEmpty, reason.isNull { return nil }
                 return .array([choice["index"] ?? .null, reason, .object(others)])
             }
         }
@@ -159,10 +176,8 @@ enum AnswerCheck {
         private static func judge(_ chunk: ScannedChunk, _ message: UnsafeRawBufferPointer) throws(BrokenInvariant) {
             for range in [
                 chunk.id, chunk.model, chunk.created, chunk.systemFingerprint, chunk.serviceTier, chunk.usage,
-                chunk.role, chunk.content, chunk.finishReason,
-            ] { try require(range.end <= message.count, "a range lies in its message") }
-            try require(
-                chunk.contentHasEscapes == message[chunk.content].contains(0x5C), "an escape is seen where one is")
+                chunk.content, chunk.finishReason,
+            ] + chunk.contentPieces { try require(range.end <= message.count, "a range lies in its message") }
             try require(!chunk.usage.isEmpty || chunk.hasChoices || chunk.content.isEmpty, "text stands in choices")
         }
     }

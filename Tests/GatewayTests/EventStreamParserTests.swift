@@ -1,3 +1,4 @@
+import ChatModel
 import NIOCore
 import TestSupport
 import Testing
@@ -94,6 +95,14 @@ import Testing
         Case("other fields only", "event: ping\n\nid: 1\n\n"),
         Case("longer and shorter names", "dataa: x\ndat: x\nDATA: x\n data: x\n\n"),
         Case("a colon in the value", "data: {\"a\":1}\n\n", "{\"a\":1}"),
+        Case(
+            "JSON, and no blank line between", "data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n", "{\"a\":1}",
+            "{\"b\":2}", "[DONE]"),
+        Case("JSON in two lines", "data: {\"a\":\ndata: 1}\n\n", "{\"a\":\n1}"),
+        Case(
+            "JSON alone in its line", "{\"a\":1}\n{\"b\":2}\n\n[{\"c\":3}]\n[DONE]\n", "{\"a\":1}", "{\"b\":2}",
+            "[{\"c\":3}]", "[DONE]"),
+        Case("an error as a field", "error: {\"code\":500}\n\n", "{\"code\":500}"),
         Case("blank lines between", "\n\n\ndata: x\n\n\n\n", "x"),
         Case("an event without its blank line", "data: x\n\ndata: y\n", "x"),
         Case("a line without its end", "data: x\n\ndata: y", "x"),
@@ -146,6 +155,36 @@ import Testing
         }
     }
 
+    /// What is called an error is one, whatever its data looks like.
+    @Test(arguments: [
+        ("error: {\"a\":1}\n\n", true), ("event: error\ndata: {\"a\":1}\n\n", true), ("data: {\"a\":1}\n\n", false),
+        ("event: error\n\ndata: {\"a\":1}\n\n", false), ("event: ping\ndata: {\"a\":1}\n\n", false),
+        ("event: error\ndata: x\ndata: y\n\n", true),
+    ])
+    func errorsByName(text: String, isError: Bool) {
+        var parser = EventStreamParser(maximumEventSize: Self.limit)
+        Array(text.utf8).withUnsafeBytes { _ = parser.next($0) }
+        #expect(parser.isError == isError)
+    }
+
+    /// At the end of the body an event needs no blank line, nor a line feed, if it is whole.
+    @Test(arguments: [
+        ("data: {\"a\":1}", "{\"a\":1}"), ("data: [DONE]", "[DONE]"), ("{\"a\":1}", "{\"a\":1}"),
+        ("data: {\"a\":", nil),
+        ("data: x", nil), ("data: x\n", "x"), ("", nil), (": c", nil),
+    ])
+    func theEndOfTheBody(text: String, message: String?) {
+        var parser = EventStreamParser(maximumEventSize: Self.limit)
+        var rest = Array(text.utf8)
+        rest.withUnsafeBytes { bytes in
+            if case .needsMore(let used) = parser.next(bytes) { rest = Array(bytes.dropFirst(used)) }
+        }
+        let event = rest.withUnsafeBytes { parser.end($0) }
+        let found: String? =
+            if case .message(let range)? = event { String(decoding: rest[range], as: UTF8.self) } else { nil }
+        #expect(found == message)
+    }
+
     /// Random streams, cut at random, against a reader that looks at the whole of the text at once.
     @Test func randomStreams() {
         var random = SeededGenerator(seed: 7)
@@ -163,7 +202,7 @@ import Testing
         }
     }
 
-    /// The standard's own steps on a whole text.
+    /// The standard's own steps on a whole text, and what is understood beyond it.
     static func reference(_ text: String) -> [String] {
         var scalars = Array(text.unicodeScalars)
         if scalars.first == "\u{FEFF}" { scalars.removeFirst() }
@@ -187,12 +226,20 @@ import Testing
                 continue
             }
             let scalars = line.unicodeScalars
+            let isBare = line.hasPrefix("{") || line.hasPrefix("[{") || line == "[DONE]"
+            let isWhole = { (text: String) in
+                text == "[DONE]" || (text.hasPrefix("{") && (try? JSONValue(parsing: text.utf8)) != nil)
+            }
+            if isBare {
+                if data.isEmpty, isWhole(line) { events.append(line) } else { data += line + "\n" }
+                continue
+            }
             let name = scalars.prefix { $0 != ":" }
             var value = scalars.dropFirst(name.count + 1)
             if value.first == " " { value = value.dropFirst() }
             if String(String.UnicodeScalarView(name)) == "data" {
-                data.unicodeScalars.append(contentsOf: value)
-                data += "\n"
+                let text = String(String.UnicodeScalarView(value))
+                if data.isEmpty, isWhole(text) { events.append(text) } else { data += text + "\n" }
             }
         }
         return events

@@ -48,7 +48,6 @@ import Testing
         Case("not UTF-8", begun + ServerFrame.frame(1, [0xFF]), "gateway_invalid_utf8", answered: 1007),
         Case("a cut character", ServerFrame.frame(2, [0x22, 0xEC]), "gateway_invalid_utf8", answered: 1007),
         Case("not JSON", begun + ServerFrame.text("nonsense"), "gateway_invalid_chunk", answered: 1003),
-        Case("JSON, but no chunk", ServerFrame.text("{\"a\":1}"), "gateway_invalid_chunk", answered: 1003),
         Case("a close code that is none", ServerFrame.close(1005), "gateway_protocol_error", answered: 1002),
         Case(
             "an id that changes", begun + ServerFrame.text(AnswerText.chunk("b", id: "other")), "gateway_mixed_streams",
@@ -154,10 +153,6 @@ import Testing
         arguments: TestTransport.allCases,
         [
             Messages(testDescription: "not JSON", texts: ["nonsense"], code: "gateway_invalid_chunk"),
-            Messages(testDescription: "JSON, but no chunk", texts: ["{\"a\":1}"], code: "gateway_invalid_chunk"),
-            Messages(
-                testDescription: "an id that changes", texts: [AnswerText.chunk("b", id: "other")],
-                code: "gateway_mixed_streams", isRetryable: true),
             Messages(testDescription: "[DONE] too early", texts: ["[DONE]"], code: "gateway_incomplete"),
             Messages(
                 testDescription: "an error",

@@ -10,6 +10,14 @@ import Testing
     enum Event: Sendable {
         case connect, connected, written, writtenReused, flushed
         case text
+        /// A chunk of one choice's output; with a finish reason beside it; one that says that it was broken off.
+        case output(UInt64)
+        case textAndFinish
+        case textFinishAndUsage
+        case interruption
+        /// A chunk without output, such as a role, or an empty one as a keep-alive.
+        case empty
+        case nothing
         case finish(UInt64)
         case finishWithUsage(UInt64)
         case usage
@@ -41,13 +49,18 @@ import Testing
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var choices = 1
+        var knowledge = GatewayStreamMachine.Knowledge()
         var events: [Event]
         /// The last event's outcome.
         var expected: Outcome
 
-        init(_ name: String, choices: Int = 1, _ events: [Event], _ expected: Outcome) {
+        init(
+            _ name: String, choices: Int = 1, of knowledge: GatewayStreamMachine.Knowledge = .init(),
+            _ events: [Event], _ expected: Outcome
+        ) {
             testDescription = name
             self.choices = choices
+            self.knowledge = knowledge
             self.events = events
             self.expected = expected
         }
@@ -59,10 +72,15 @@ import Testing
         stage: .streaming, code: "gateway_rate_limited", message: "", isRetryable: true)
     static let fresh: [Event] = [.connect, .connected, .written, .flushed]
 
-    @Test(arguments: ends + failures + timeouts + isolation + pauses)
+    static let body = GatewayStreamMachine.Knowledge(isBody: true)
+    static let withdrawing = GatewayStreamMachine.Knowledge(withdrawsFinish: true)
+    static let withoutUsage = GatewayStreamMachine.Knowledge(awaitsUsage: false)
+
+    @Test(arguments: ends + claims + failures + timeouts + isolation + pauses)
     func table(_ test: Case) {
         var outcome = Outcome.none
-        var machine = GatewayStreamMachine(choiceCount: test.choices, patience: Self.patience)
+        var machine = GatewayStreamMachine(
+            choiceCount: test.choices, patience: Self.patience, knowledge: test.knowledge)
         var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
         for event in test.events { outcome = Self.apply(event, to: &machine, now: &now) }
         #expect(outcome == test.expected)
@@ -99,12 +117,25 @@ import Testing
         case .wait(let milliseconds):
             now = now + .milliseconds(milliseconds)
             action = machine.timeout(now: now)
-        case .text: action = machine.chunk(Chunk(verdict: .own), now: now)
+        case .text: action = machine.chunk(Chunk(verdict: .own, outputChoices: 1), now: now)
+        case .output(let bits): action = machine.chunk(Chunk(verdict: .own, outputChoices: bits), now: now)
+        case .textAndFinish:
+            action = machine.chunk(Chunk(verdict: .own, finishedChoices: 1, outputChoices: 1), now: now)
+        case .textFinishAndUsage:
+            action = machine.chunk(
+                Chunk(verdict: .own, finishedChoices: 1, outputChoices: 1, hasUsage: true), now: now)
+        case .interruption:
+            action = machine.chunk(Chunk(verdict: .own, finishedChoices: 1, interruption: "abort"), now: now)
+        case .empty: action = machine.chunk(Chunk(verdict: .own), now: now)
+        case .nothing:
+            machine.heardNothing()
+            return .none
         case .finish(let bits): action = machine.chunk(Chunk(verdict: .own, finishedChoices: bits), now: now)
         case .finishWithUsage(let bits):
             action = machine.chunk(Chunk(verdict: .own, finishedChoices: bits, hasUsage: true), now: now)
         case .usage: action = machine.chunk(Chunk(verdict: .own, hasUsage: true, hasChoices: false), now: now)
-        case .textWithUsage: action = machine.chunk(Chunk(verdict: .own, hasUsage: true), now: now)
+        case .textWithUsage:
+            action = machine.chunk(Chunk(verdict: .own, outputChoices: 1, hasUsage: true), now: now)
         case .late: action = machine.chunk(Chunk(verdict: .late), now: now)
         case .mixed: action = machine.chunk(Chunk(verdict: .mixed), now: now)
         case .done: action = machine.done(isLate: false)
@@ -145,17 +176,23 @@ import Testing
         Case("silence ends", fresh + [.text, .finish(1), .wait(500)], .complete(.reuse(sawDone: false))),
         Case("not before the grace is over", fresh + [.text, .finish(1), .wait(499)], .none),
         Case("what follows the finish is handed on", fresh + [.finish(1), .wait(400), .text], .deliver),
-        Case("and the grace begins again", fresh + [.finish(1), .wait(400), .text, .wait(400)], .none),
         Case("close 1000 ends", fresh + [.finish(1), .closed(1000)], .complete(.close(1000))),
         Case("any close ends", fresh + [.finish(1), .closed(1011)], .complete(.close(1000))),
         Case("the end of the body ends", fresh + [.finish(1), .bodyEnded], .complete(.reuse(sawDone: true))),
         Case("end of file ends", fresh + [.finish(1), .disconnected], .complete(.close(1000))),
-        Case("an error after the finish changes nothing", fresh + [.finish(1), .error], .complete(.close(1000))),
-        Case("nor does rubbish", fresh + [.finish(1), .unreadable], .complete(.close(1003))),
-        Case("nor a broken frame", fresh + [.finish(1), .fault(.reservedBits)], .complete(.close(1002))),
+        Case(
+            "an error after the finish is an error", fresh + [.finish(1), .error],
+            .failed("gateway_rate_limited", .streaming, true, .close(1000))),
+        Case("rubbish changes nothing", fresh + [.finish(1), .unreadable], .complete(.close(1003))),
+        Case("nor does a broken frame", fresh + [.finish(1), .fault(.reservedBits)], .complete(.close(1002))),
         Case("usage before the finish does not end", fresh + [.text, .usage], .deliver),
         Case("one of two choices", choices: 2, fresh + [.finish(1), .wait(500)], .none),
         Case("usage after one of two", choices: 2, fresh + [.finish(1), .usage], .deliver),
+        Case("[DONE] after one of two", choices: 2, fresh + [.finish(1), .done], .complete(.reuse(sawDone: true))),
+        Case(
+            "[DONE] after one of two that spoke", choices: 2, fresh + [.output(1), .output(2), .finish(1), .done],
+            .failed("gateway_incomplete", .streaming, false, .close(1000))),
+        Case("silence after one of two", choices: 2, fresh + [.finish(1), .wait(30_000)], .complete(.close(1000))),
         Case("both choices", choices: 2, fresh + [.finish(1), .finish(2), .usage], .last(.reuse(sawDone: false))),
         Case("both in one chunk", choices: 2, fresh + [.finish(3), .done], .complete(.reuse(sawDone: true))),
         Case("a choice twice is one", choices: 2, fresh + [.finish(1), .finish(1), .wait(500)], .none),
@@ -170,6 +207,59 @@ import Testing
         Case("cancelled", fresh + [.text, .cancel], .cancelled(.abort)),
         Case("cancelled while connecting", [.connect, .cancel], .cancelled(.abort)),
         Case("cancelled once", fresh + [.cancel, .cancel], .none),
+    ]
+
+    /// A finish reason is a claim.
+    static let claims: [Case] = [
+        Case("one beside text waits longer", fresh + [.textAndFinish, .wait(1_999)], .none),
+        Case("but not for ever", fresh + [.textAndFinish, .wait(2_000)], .complete(.reuse(sawDone: false))),
+        Case("text withdraws it", fresh + [.textAndFinish, .text, .wait(29_999)], .none),
+        Case(
+            "and then the idle clock counts", fresh + [.textAndFinish, .text, .wait(30_000)],
+            .failed("gateway_idle_timeout", .streaming, true, .close(1001))),
+        Case(
+            "withdrawn once, it is not trusted", fresh + [.textAndFinish, .textAndFinish, .wait(29_999)], .none),
+        Case(
+            "[DONE] ends all the same", fresh + [.textAndFinish, .textAndFinish, .done],
+            .complete(.reuse(sawDone: true))),
+        Case("usage beside it is no total", fresh + [.textFinishAndUsage], .deliver),
+        Case(
+            "usage in every chunk, and in the end [DONE]", fresh + [.textFinishAndUsage, .textFinishAndUsage, .done],
+            .complete(.reuse(sawDone: true))),
+        Case(
+            "a close in the middle", fresh + [.textAndFinish, .textAndFinish, .disconnected],
+            .failed("gateway_closed", .streaming, true, .close(1000))),
+        Case("a goodbye", fresh + [.textAndFinish, .closed(1000)], .complete(.close(1000))),
+        Case(
+            "no goodbye", fresh + [.textAndFinish, .closed(1011)],
+            .failed("gateway_closed_internal_error", .streaming, true, .close(1000))),
+        Case("of a known gateway", of: withdrawing, fresh + [.finish(1), .wait(29_999)], .none),
+        Case("no usage was asked for", of: withoutUsage, fresh + [.text, .finish(1)], .last(.reuse(sawDone: false))),
+        Case("beside text that is no end", of: withoutUsage, fresh + [.textAndFinish], .deliver),
+        Case("nor over HTTP", of: .init(isBody: true, awaitsUsage: false), fresh + [.text, .finish(1)], .deliver),
+        Case("the open body is awaited", of: body, fresh + [.text, .finish(1), .wait(9_999)], .none),
+        Case("for a while", of: body, fresh + [.text, .finish(1), .wait(10_000)], .complete(.reuse(sawDone: false))),
+        Case(
+            "the body ends after a claim", of: body, fresh + [.textAndFinish, .textAndFinish, .bodyEnded],
+            .complete(.reuse(sawDone: true))),
+        Case(
+            "broken off", fresh + [.text, .interruption, .done],
+            .failed("gateway_interrupted", .streaming, true, .reuse(sawDone: true))),
+        Case(
+            "broken off, with usage", fresh + [.text, .interruption, .usage],
+            .failed("gateway_interrupted", .streaming, true, .reuse(sawDone: false))),
+        Case(
+            "broken off, it seemed", fresh + [.text, .interruption, .text, .finish(1), .done],
+            .complete(.reuse(sawDone: true))),
+        Case(
+            "empty chunks are no beginning", fresh + [.wait(15_000), .empty, .wait(5_000)],
+            .failed("gateway_first_chunk_timeout", .firstChunk, true, .close(1001))),
+        Case(
+            "and no sign of life", fresh + [.text, .wait(20_000), .empty, .wait(10_000)],
+            .failed("gateway_idle_timeout", .streaming, true, .close(1001))),
+        Case(
+            "nothing is nothing", fresh + [.text, .wait(20_000), .nothing, .wait(10_000)],
+            .failed("gateway_idle_timeout", .streaming, true, .close(1001))),
     ]
 
     static let failures: [Case] = [
@@ -201,9 +291,6 @@ import Testing
             .failed("gateway_rate_limited", .streaming, true, .abort)),
         Case(
             "[DONE] before the finish", fresh + [.text, .done],
-            .failed("gateway_incomplete", .streaming, false, .close(1000))),
-        Case(
-            "[DONE] after one of two", choices: 2, fresh + [.finish(1), .done],
             .failed("gateway_incomplete", .streaming, false, .close(1000))),
         Case(
             "an error", fresh + [.error], .failed("gateway_rate_limited", .streaming, true, .close(1000))),

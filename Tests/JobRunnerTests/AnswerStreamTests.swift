@@ -32,7 +32,7 @@ import Testing
         return message.withUnsafeBytes { bytes in
             guard case .chunk(let chunk) = FrameScanner.scan(bytes) else {
                 Issue.record("not a chunk")
-                return .init(enqueue: false, pause: false, count: 0)
+                return .init(enqueue: false, pause: false, outputBytes: 0, count: 0)
             }
             return stream.append(chunk, in: bytes)
         }
@@ -289,7 +289,7 @@ import Testing
         #expect(fixture.resumed.load(ordering: .relaxed) == 2, "nobody takes text that the gateway could wait for")
         let appended = Self.append("and more", to: stream)
         #expect(!appended.enqueue && !appended.pause)
-        #expect(!stream.end() && !stream.rewind(), "it has said nothing that could be lost")
+        #expect(!stream.end(isComplete: true) && !stream.rewind(), "it has said nothing that could be lost")
         #expect(Self.take(stream) == "nothing")
         let isQueued = try stream.finish(Self.terminal(999))
         #expect(isQueued && Self.take(stream) == "ended after 0")

@@ -1,6 +1,13 @@
 extension MicroBenchmark {
     /// Every case, in the order of the way of a job: in, through, out.
-    public static let all: [MicroBenchmark] = gateway + answers + broker + [whole] + jobs
+    public static let all: [MicroBenchmark] = gateway + answers + shapes + broker + [whole] + jobs
+
+    /// A token as other providers write it.
+    private static let shapes = FieldShape.allCases.map { shape in
+        MicroBenchmark(
+            "field/\(shape.rawValue)", "a token of this shape scanned, appended and taken", iterations: 5_000,
+            make: { try FieldShapeCase(shape) })
+    }
 
     /// What comes from the gateway, for each token.
     private static let gateway = [

@@ -52,6 +52,21 @@ struct ScannedSample {
     let bytes: [UInt8]
     let chunk: ScannedChunk
 
+    /// The text of another chunk like it.
+    var text: ScannedText {
+        bytes.withUnsafeBytes { bytes in
+            var memory = FrameMemory()
+            _ = memory.scan(bytes)
+            guard case .more(let text) = memory.scan(bytes) else { return ScannedText() }
+            return text
+        }
+    }
+
+    /// It, and another one with a member more.
+    static func pair(_ message: [UInt8]) throws(BrokenSample) -> [ScannedSample] {
+        [try ScannedSample(message), try ScannedSample(message.dropLast() + Array(#","x":1}"#.utf8))]
+    }
+
     init(_ bytes: [UInt8]) throws(BrokenSample) {
         guard case .chunk(let chunk) = bytes.withUnsafeBytes(FrameScanner.scan), !chunk.content.isEmpty else {
             throw BrokenSample(description: "a sample is no chunk with text")

@@ -53,6 +53,19 @@ public enum JSONText {
         }
     }
 
+    /// The bytes are one whole JSON object or list, and nothing else. Cheap for what is neither.
+    public static func isWhole(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let first = bytes.first, first == 0x7B || first == 0x5B else { return false }
+        var cursor = JSONCursor(bytes)
+        do throws(JSONError) {
+            try cursor.skipValue(depth: FrameScanner.maximumDepth)
+            try cursor.expectEnd()
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// How many bytes `decode` hands out.
     public static func decodedCount(_ raw: UnsafeRawBufferPointer) -> Int {
         var count = 0

@@ -69,8 +69,3 @@ extension JobRules {
         return found
     }
 }
-
-extension AnswerLog {
-    /// The model's own filter ended the answer.
-    public var isFiltered: Bool { finishReason.withUnsafeBytes(JSONText.string) == "content_filter" }
-}

@@ -77,13 +77,25 @@ final class JobBoard: Sendable {
     /// It gives its place back and waits again, before its customer's other jobs.
     func yield(_ execution: JobExecution) {
         pump { state in
-            guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place == .running
+            guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place != .inLine
             else { return }
-            state.running -= 1
+            // It may have given its place up already, when its answer seemed to be over.
+            if entry.place == .running { state.running -= 1 }
             state.jobs[execution.job.key]?.place = .inLine
             state.line.reenter(
                 execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
                 priority: execution.priority, lane: execution.lane)
+        }
+    }
+
+    /// Only the end of its answer is awaited: its place goes to the next job.
+    func giveUpPlace(_ execution: JobExecution) {
+        pump { state in
+            guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place == .running
+            else { return }
+            state.running -= 1
+            state.jobs[execution.job.key]?.place = .none
+            state.line.finished(ObjectIdentifier(execution), tokens: execution.tokens)
         }
     }
 

@@ -11,7 +11,7 @@ extension JobExecution {
         if timings.ended == 0 { timings.ended = JobTimings.now() }
         if case .failed(let failure) = outcome { endAttemptSpan(failure.code) } else { endAttemptSpan(nil) }
         let stream = stream ?? makeStream()
-        if stream.end() { shard.enqueue(stream, on: loop) }
+        if stream.end(isComplete: outcome == .completed) { shard.enqueue(stream, on: loop) }
         // Made of a copy, which shares its bytes with the log: the publisher thread need not wait for it.
         let (log, attempt, run) = stream.snapshot()
         var terminal = ending(outcome, log, attempt: attempt, run: run)

@@ -158,7 +158,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         tell("request sent", ["connection.reused": "\(reused)"])
     }
 
-    func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer) {
+    func streamReceived(_ chunk: ScannedChunk, in bytes: UnsafeRawBufferPointer) {
         guard let stream else { return }
         Failpoint.chunk.hit()
         if timings.firstOutput == 0, chunk.carriesOutput {
@@ -167,13 +167,28 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
             gateAnswered()
             tell("first output")
         }
-        let appended = stream.append(copy chunk, in: bytes)
+        heed(stream.append(chunk, in: bytes), of: stream)
+    }
+
+    func streamReceived(_ text: ScannedText, in bytes: UnsafeRawBufferPointer) {
+        guard let stream else { return }
+        Failpoint.chunk.hit()
+        heed(stream.append(text, in: bytes), of: stream)
+    }
+
+    @inline(__always)
+    private func heed(_ appended: AnswerStream.Appended, of stream: AnswerStream) {
         if appended.enqueue { shard.enqueue(stream, on: loop) }
         if appended.pause { gatewayStream?.pauseReading() }
         if appended.outputChunks > spendLimit { spendLimitReached() }
-        if bytes.count > settings.maximumAnswerBytes - appended.count {
+        if appended.outputBytes > settings.maximumAnswerBytes || appended.count > settings.maximumKeptBytes {
             perform(machine.timeExpired(.answerTooLarge(settings.maximumAnswerBytes)))
         }
+    }
+
+    func streamFinished() {
+        leaveGate(.answered)
+        host.board.giveUpPlace(self)
     }
 
     func streamEnded(_ end: GatewayStreamEnd) {
@@ -300,9 +315,10 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
 
     private func open(_ gateway: GatewayClient) {
         tell("asks", [LogKey.gateway: "\(route.gateway)", LogKey.model: "\(route.upstreamModel)"])
-        let request = GatewayRequest(
+        var request = GatewayRequest(
             model: route.upstreamModel, body: ByteBuffer(bytes: request), choiceCount: job.choiceCount,
             trace: spans?.began(route, attempt: machine.attempt) ?? trace)
+        request.asksForUsage = route.includeUsage
         gatewayStream = gateway.open(request, on: loop, handler: self)
     }
 

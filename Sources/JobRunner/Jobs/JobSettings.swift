@@ -9,6 +9,8 @@ final class JobSettings: Sendable {
     let parkAfter: Duration
     let totalTimeout: Duration
     let maximumAnswerBytes: Int
+    /// Of an answer with all that travels as it came: envelopes are not output, but they are memory.
+    let maximumKeptBytes: Int
     let highWaterBytes: Int
     let assumedTokens: Int
     let debugSample: Double
@@ -20,6 +22,7 @@ final class JobSettings: Sendable {
         parkAfter = configuration.parkAfter
         totalTimeout = configuration.totalTimeout
         maximumAnswerBytes = configuration.maximumAnswerBytes
+        maximumKeptBytes = max(64 << 20, 4 * configuration.maximumAnswerBytes)
         highWaterBytes = configuration.highWaterBytes
         assumedTokens = configuration.budgets.assumedTokens
         debugSample = configuration.debugSample

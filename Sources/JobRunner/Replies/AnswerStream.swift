@@ -40,7 +40,9 @@ final class AnswerStream: Sendable {
         var enqueue: Bool
         /// Stop reading from the gateway: too much waits.
         var pause: Bool
-        /// Raw bytes of the answer so far.
+        /// Decoded bytes of the answer's strings so far.
+        var outputBytes: Int
+        /// Raw bytes that are kept of it.
         var count: Int
         /// Chunks with output so far: about its tokens.
         var outputChunks = 0
@@ -154,24 +156,36 @@ final class AnswerStream: Sendable {
 
     /// Adds a chunk of the gateway's. No allocation but the growth of the log.
     func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) -> Appended {
+        append { $0.append(chunk, in: message) }
+    }
+
+    /// Adds a chunk that is as the last one but for its text.
+    func append(_ text: ScannedText, in message: UnsafeRawBufferPointer) -> Appended {
+        append { $0.append(text, in: message) }
+    }
+
+    @inline(__always)
+    private func append(_ add: (inout AnswerLog) -> Void) -> Appended {
         state.withLock { state in
-            state.log.append(chunk, in: message)
-            let (count, outputChunks) = (state.log.count, state.log.outputChunks)
-            guard state.wire != nil, !state.isClosed, state.saysText else {
-                return Appended(enqueue: false, pause: false, count: count, outputChunks: outputChunks)
-            }
-            let pauses = !state.isPaused && state.log.pendingCount > highWater
-            if pauses { state.isPaused = true }
-            let enqueues = !state.isQueued && state.log.hasPending
-            if enqueues { state.isQueued = true }
-            return Appended(enqueue: enqueues, pause: pauses, count: count, outputChunks: outputChunks)
+            add(&state.log)
+            var appended = Appended(
+                enqueue: false, pause: false, outputBytes: state.log.outputBytes, count: state.log.count,
+                outputChunks: state.log.outputChunks)
+            guard state.wire != nil, !state.isClosed, state.saysText else { return appended }
+            appended.pause = !state.isPaused && state.log.pendingCount > highWater
+            if appended.pause { state.isPaused = true }
+            appended.enqueue = !state.isQueued && state.log.hasPending
+            if appended.enqueue { state.isQueued = true }
+            return appended
         }
     }
 
     /// The gateway has said all: what was held back is let go. `true` where the stream must be put on the ready list.
-    func end() -> Bool {
+    ///
+    /// - Parameter isComplete: the answer is whole: readers are told why it ended.
+    func end(isComplete: Bool) -> Bool {
         state.withLock { state in
-            state.log.end()
+            state.log.end(isComplete: isComplete)
             guard state.wire != nil, !state.isClosed, state.saysText, !state.isQueued, state.log.hasPending else {
                 return false
             }

@@ -196,6 +196,8 @@ extension WorkerConfiguration.Gateway {
             maximumMessageSize: maximumMessageBytes, maximumFragments: maximumFragments)
         configuration.keys = keys.isEmpty ? configuration.keys : keys
         configuration.keyHeader = keyHeader
+        configuration.bodyEndTimeout = bodyEndTimeout
+        configuration.idsChange = idsChange
         configuration.minimumIdle = minimumIdle
         configuration.pingInterval = pingInterval
         configuration.pongTimeout = pongTimeout

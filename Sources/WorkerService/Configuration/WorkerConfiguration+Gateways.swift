@@ -26,6 +26,8 @@ extension WorkerConfiguration {
         public var firstChunkTimeout: Duration = .seconds(60)
         public var idleTimeout: Duration = .seconds(60)
         public var endGrace: Duration = .milliseconds(500)
+        public var bodyEndTimeout: Duration = .seconds(10)
+        public var idsChange = false
         public var keepIdle: Duration = .seconds(30)
         public var maximumAge: Duration = .seconds(600)
         public var maximumIdle = 64
@@ -113,13 +115,22 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             "TCP, TLS and a WebSocket's upgrade together."),
         .init(
             "first_chunk_timeout", \.firstChunkTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
-            "From the request to the first chunk; models that think before they speak need more."),
+            "From the request to the first chunk with output; models that think before they speak need more."),
         .init(
             "idle_timeout", \.idleTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
-            "Between two chunks; pings and comments do not count."),
+            "Between two chunks with output; pings, comments and empty chunks do not count."),
         .init(
             "end_grace", \.endGrace, .duration(.zero ... .seconds(30)),
-            "After the last finish_reason: how long to wait for usage, [DONE] or close."),
+            "With websocket, after the last finish_reason: how long to wait for usage, [DONE] or close; four times as long "
+                + "after one that came beside text, since some gateways send one with every chunk."),
+        .init(
+            "body_end_timeout", \.bodyEndTimeout, .duration(.milliseconds(100) ... .seconds(300)),
+            "With sse, after the last finish_reason: how long to wait for [DONE] or the end of the answer, if no usage comes. "
+                + "The job's place is another's by then."),
+        .init(
+            "ids_change", \.idsChange, .flag,
+            "With websocket: the chunks of one answer may have different ids. Then they cannot be told from those of another "
+                + "answer, and each answer gets a connection of its own."),
         .init(
             "keep_idle", \.keepIdle, .duration(.zero ... .seconds(3_600)),
             "An idle connection is kept so long for the next job (with websocket: of the same model)."),

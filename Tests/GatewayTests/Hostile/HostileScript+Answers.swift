@@ -9,8 +9,14 @@ extension HostileScript {
             try await peer.send("nonsense")
             await peer.waitForEnd()
         },
-        "other-json": message(#"{"hello":"world"}"#),
-        "other-types": message(#"{"id":"a1","object":"chat.completion.chunk","choices":"none"}"#),
+        "other-json": nothing(#"{"hello":"world"}"#),
+        "other-types": nothing(#"{"id":"a1","object":"chat.completion.chunk","choices":"none"}"#),
+        "empty-chunks": asked(change: briefly) { peer, _ in
+            while true {
+                try await peer.send(#"{"id":"a1","object":"chat.completion.chunk","choices":[]}"#)
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        },
         "deep-json": message(#"{"choices":"# + String(repeating: "[", count: 100_000)),
         "not-utf8": begun { peer, _ in
             try await peer.send(bytes: [0x22, 0xFF, 0x22])
@@ -53,7 +59,7 @@ extension HostileScript {
                 try await Task.sleep(for: .milliseconds(20))
             }
         },
-        "silence-after-the-finish": begun(text: "a") { peer, _ in
+        "silence-after-the-finish": begun(text: "a", change: { $0.bodyEndTimeout = .milliseconds(50) }) { peer, _ in
             try await peer.send(AnswerText.finish())
             await peer.waitForEnd()
         },
@@ -78,6 +84,14 @@ extension HostileScript {
         "close-1006": close(1006), "close-1007": close(1007), "close-1008": close(1008), "close-1009": close(1009),
         "close-1011": close(1011), "close-1012": close(1012), "close-1013": close(1013), "close-4000": close(4000),
     ]
+
+    /// A message that says nothing, and nothing more.
+    private static func nothing(_ text: String) -> HostileScript {
+        asked(change: briefly) { peer, _ in
+            try await peer.send(text)
+            await peer.waitForEnd()
+        }
+    }
 
     private static func close(_ code: UInt16?) -> HostileScript {
         begun { peer, _ in

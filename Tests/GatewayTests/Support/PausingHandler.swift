@@ -12,8 +12,15 @@ final class PausingHandler: GatewayStreamHandler {
 
     func streamStarted(onReusedConnection reused: Bool) {}
 
-    func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer) {
-        let text = String(decoding: bytes[chunk.content], as: UTF8.self)
+    func streamReceived(_ chunk: ScannedChunk, in bytes: UnsafeRawBufferPointer) {
+        received(String(decoding: bytes[chunk.content], as: UTF8.self))
+    }
+
+    func streamReceived(_ text: ScannedText, in bytes: UnsafeRawBufferPointer) {
+        received(String(decoding: bytes[text.range], as: UTF8.self))
+    }
+
+    private func received(_ text: String) {
         received += text
         stream?.pauseReading()
         continuation.yield(text)

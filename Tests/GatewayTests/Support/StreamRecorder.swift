@@ -19,9 +19,13 @@ final class StreamRecorder: GatewayStreamHandler {
 
     func streamStarted(onReusedConnection reused: Bool) { onEvent(.started(reused: reused)) }
 
-    func streamReceived(_ chunk: borrowing ScannedChunk, in bytes: UnsafeRawBufferPointer) {
+    func streamReceived(_ chunk: ScannedChunk, in bytes: UnsafeRawBufferPointer) {
         let content = bytes[chunk.content]
         onEvent(.chunk(String(decoding: content, as: UTF8.self)))
+    }
+
+    func streamReceived(_ text: ScannedText, in bytes: UnsafeRawBufferPointer) {
+        onEvent(.chunk(String(decoding: bytes[text.range], as: UTF8.self)))
     }
 
     func streamEnded(_ end: GatewayStreamEnd) { onEvent(.ended(end)) }

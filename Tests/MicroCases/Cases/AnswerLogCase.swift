@@ -3,6 +3,7 @@ internal import ChatModel
 /// `AnswerLog` late in a long answer: so many tokens come, one chunk joins them.
 struct AnswerLogCase: MicroCase {
     private let sample: ScannedSample
+    private let text: ScannedText
     private let tokens: Int
     private var log: AnswerLog
     private var output: [UInt8] = []
@@ -10,6 +11,7 @@ struct AnswerLogCase: MicroCase {
     init(tokens: Int) throws(BrokenSample) {
         self.tokens = tokens
         sample = try ScannedSample(Samples.openAIChunk)
+        text = sample.text
         log = AnswerLog(defaults: .init(id: "x", model: "m", created: 1))
         let past = try LongPast()
         past.forEachChunk { chunk, bytes in
@@ -17,6 +19,8 @@ struct AnswerLogCase: MicroCase {
             _ = log.takeChunk(into: &output)
             output.removeAll(keepingCapacity: true)
         }
+        sample.bytes.withUnsafeBytes { log.append(sample.chunk, in: $0) }
+        _ = log.takeChunk(into: &output)
     }
 
     mutating func run(_ iterations: Int) -> UInt64 {
@@ -24,7 +28,7 @@ struct AnswerLogCase: MicroCase {
         return sample.bytes.withUnsafeBytes { bytes in
             var sum: UInt64 = 0
             for _ in 0..<iterations {
-                for _ in 0..<tokens { log.append(sample.chunk, in: bytes) }
+                for _ in 0..<tokens { log.append(text, in: bytes) }
                 output.removeAll(keepingCapacity: true)
                 guard log.takeChunk(into: &output) else { return 0 }
                 sum &+= UInt64(output.count)

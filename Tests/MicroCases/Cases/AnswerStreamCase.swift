@@ -4,6 +4,7 @@ internal import ChatModel
 /// `AnswerStream` late in a long answer: the event loop's part for so many tokens, the publisher's for one message.
 struct AnswerStreamCase: MicroCase {
     private let sample: ScannedSample
+    private let text: ScannedText
     private let tokens: Int
     private let stream: AnswerStream
     private var output: [UInt8] = []
@@ -12,6 +13,7 @@ struct AnswerStreamCase: MicroCase {
     init(tokens: Int) throws(BrokenSample) {
         self.tokens = tokens
         sample = try ScannedSample(Samples.openAIChunk)
+        text = sample.text
         stream = Self.makeStream()
         let past = try LongPast()
         past.forEachChunk { chunk, bytes in
@@ -19,6 +21,8 @@ struct AnswerStreamCase: MicroCase {
             _ = stream.take(into: &output)
             output.removeAll(keepingCapacity: true)
         }
+        _ = sample.bytes.withUnsafeBytes { stream.append(sample.chunk, in: $0) }
+        _ = stream.take(into: &output)
     }
 
     static func makeStream() -> AnswerStream {
@@ -36,7 +40,7 @@ struct AnswerStreamCase: MicroCase {
         return sample.bytes.withUnsafeBytes { bytes in
             var sum: UInt64 = 0
             for _ in 0..<iterations {
-                for _ in 0..<tokens where stream.append(sample.chunk, in: bytes).enqueue { sum &+= 1 }
+                for _ in 0..<tokens where stream.append(text, in: bytes).enqueue { sum &+= 1 }
                 output.removeAll(keepingCapacity: true)
                 guard case .chunk(_, more: false) = stream.take(into: &output) else { return 0 }
                 published &+= 1

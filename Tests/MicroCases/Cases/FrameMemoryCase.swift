@@ -15,8 +15,8 @@ struct FrameMemoryCase: MicroCase {
         return sample.bytes.withUnsafeBytes { bytes in
             var sum: UInt64 = 0
             for _ in 0..<iterations {
-                guard case .chunk(let chunk) = memory.scan(bytes) else { return 0 }
-                sum &+= UInt64(chunk.content.count)
+                guard case .more(let text) = memory.scan(bytes) else { return 0 }
+                sum &+= UInt64(text.range.count)
             }
             return sum
         }

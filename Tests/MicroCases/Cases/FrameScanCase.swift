@@ -1,19 +1,22 @@
 internal import ChatModel
 
-/// `FrameScanner` on one chunk.
+/// A whole scan of a chunk: of two that differ beside their text, in turn, so that none is recognised.
 struct FrameScanCase: MicroCase {
-    private let sample: ScannedSample
+    private let samples: [ScannedSample]
+    private var memory = FrameMemory()
 
-    init(_ message: [UInt8]) throws(BrokenSample) { sample = try ScannedSample(message) }
+    init(_ message: [UInt8]) throws(BrokenSample) { samples = try ScannedSample.pair(message) }
 
-    func run(_ iterations: Int) -> UInt64 {
-        sample.bytes.withUnsafeBytes { bytes in
-            var sum: UInt64 = 0
-            for _ in 0..<iterations {
-                guard case .chunk(let chunk) = FrameScanner.scan(bytes) else { return 0 }
-                sum &+= UInt64(chunk.content.count)
-            }
-            return sum
+    mutating func run(_ iterations: Int) -> UInt64 {
+        var sum: UInt64 = 0
+        for index in 0..<iterations {
+            guard scan(samples[index & 1]) else { return 0 }
+            sum &+= UInt64(memory.chunk.outputChoices)
         }
+        return sum
+    }
+
+    private mutating func scan(_ sample: ScannedSample) -> Bool {
+        sample.bytes.withUnsafeBytes { memory.scan($0) == .chunk }
     }
 }
