@@ -13,7 +13,11 @@ final class JobBoard: Sendable {
         case stale
     }
 
-    private enum Place { case none, inLine, running }
+    private enum Place {
+        case none, inLine, running
+        /// Its answer seems to be over; its place is another's.
+        case ending
+    }
 
     private struct Entry {
         var execution: JobExecution
@@ -22,7 +26,9 @@ final class JobBoard: Sendable {
 
     private struct State {
         var jobs: [JobKey: Entry] = [:]
+        /// Jobs that have a place, and those that have given theirs up.
         var running = 0
+        var ending = 0
         var line: FairLine<ObjectIdentifier, JobExecution, RouteLane>
         /// The consumer connection that is valid; 0 for none.
         var generation: UInt64 = 0
@@ -79,8 +85,8 @@ final class JobBoard: Sendable {
         pump { state in
             guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place != .inLine
             else { return }
-            // It may have given its place up already, when its answer seemed to be over.
             if entry.place == .running { state.running -= 1 }
+            if entry.place == .ending { state.ending -= 1 }
             state.jobs[execution.job.key]?.place = .inLine
             state.line.reenter(
                 execution, id: ObjectIdentifier(execution), customer: execution.job.customer,
@@ -94,7 +100,8 @@ final class JobBoard: Sendable {
             guard let entry = state.jobs[execution.job.key], entry.execution === execution, entry.place == .running
             else { return }
             state.running -= 1
-            state.jobs[execution.job.key]?.place = .none
+            state.ending += 1
+            state.jobs[execution.job.key]?.place = .ending
             state.line.finished(ObjectIdentifier(execution), tokens: execution.tokens)
         }
     }
@@ -121,6 +128,7 @@ final class JobBoard: Sendable {
             switch entry.place {
             case .none: break
             case .inLine: state.line.remove(ObjectIdentifier(execution))
+            case .ending: state.ending -= 1
             case .running:
                 state.running -= 1
                 state.line.finished(ObjectIdentifier(execution), tokens: execution.tokens)
@@ -179,9 +187,11 @@ final class JobBoard: Sendable {
 
     var all: [JobExecution] { state.withLock { $0.jobs.values.map(\.execution) } }
 
-    /// Those that have a place.
+    /// Those that have a place, or have given it up only because their answer seems to be over.
     var running: [JobExecution] {
-        state.withLock { $0.jobs.values.filter { $0.place == .running }.map(\.execution) }
+        state.withLock { state in
+            state.jobs.values.filter { $0.place == .running || $0.place == .ending }.map(\.execution)
+        }
     }
 
     /// Customers with most jobs here.
@@ -191,7 +201,9 @@ final class JobBoard: Sendable {
         return sorted.prefix(count).map { .init(name: $0.name, running: $0.running, waiting: $0.waiting) }
     }
 
-    var counts: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.line.waitingCount) } }
+    var counts: (running: Int, waiting: Int) {
+        state.withLock { ($0.running + $0.ending, $0.line.waitingCount) }
+    }
 
     // MARK: Stopping
 

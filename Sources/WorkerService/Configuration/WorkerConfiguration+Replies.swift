@@ -61,7 +61,8 @@ extension WorkerConfiguration.Replies: ConfigurationTable {
             "Text of one stream that may wait for the broker; beyond it the gateway's socket is not read."),
         .init(
             "max_answer_bytes", \.maximumAnswerBytes, .size((64 << 10)...(64 << 20)),
-            "Largest answer; beyond it the job fails. It bounds memory, and the size of the last message."),
+            "Largest answer: text, reasoning and arguments together, decoded; beyond it the job fails. It bounds memory, and the "
+                + "size of the last message."),
         .init(
             "cancel_when_unread", \.cancelsWhenUnread, .flag,
             "Cancel a job whose reply queue is gone and which has no webhook, so that nobody pays for what nobody reads."
