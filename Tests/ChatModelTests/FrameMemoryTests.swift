@@ -5,7 +5,7 @@ import Testing
 
 /// A message that is recognised by the one before it is what the scanner says of it.
 @Suite struct FrameMemoryTests {
-    fileprivate static func frame(_ content: String, _ rest: String = "") -> String {
+    static func frame(_ content: String, _ rest: String = "") -> String {
         #"{"id":"c","choices":[{"index":0,"delta":{"content":"\#(content)"},"finish_reason":null}],"created":17,"model":"m"\#(rest)}"#
     }
 
@@ -58,12 +58,47 @@ import Testing
         Self.scan([Self.frame("a", #","x":"\#(long)""#), Self.frame("b", #","x":"\#(long)""#)])
     }
 
+    /// Values beside the text that change from message to message, and some that change now and then.
+    @Test(arguments: [
+        (0..<6).map { Self.frame("t\($0)", #","timings":{"n":\#($0 * 7_919)}"#) },
+        (0..<6).map { Self.frame("t\($0)", #","usage":{"total_tokens":\#($0 * 1_000)}"#) },
+        (0..<6).map { Self.frame("t\($0)", #","a":"\#($0 / 2)","b":[\#($0)],"c":null"#) },
+        (0..<6).map { Self.frame("t\($0)", #","obfuscation":"\#(String(repeating: "x", count: $0))""#) },
+        (0..<6).map {
+            #"{"id":"c\#($0 * 99)","created":\#($0 * 9),"choices":[{"index":0,"delta":{"content":"t\#($0)"},"x":\#($0)}],"model":"m"}"#
+        },
+        [
+            Self.frame("a", #","n":1"#), Self.frame("b", #","n":22"#), Self.frame("c", #","n":null"#),
+            Self.frame("d", #","n":4"#), Self.frame("e", #","n":}"#), Self.frame("f", #","n":5"#),
+            Self.frame("g", #","m":5"#),
+        ],
+        [
+            Self.frame("a", #","usage":{}"#), Self.frame("b", #","usage":{"a":1}"#), Self.frame("c", #","usage":7"#),
+            Self.frame("d", #","usage":{"a":2}"#), Self.frame("e", #","usage":null"#),
+        ],
+        (0..<4).map { Self.frame("t\($0)", #","x_groq":{"usage":{"a":\#($0 * 999)}}"#) },
+    ])
+    func changingValues(messages: [String]) { Self.scan(messages) }
+
+    @Test func aValueThatChangesIsRecognisedToo() {
+        var memory = FrameMemory()
+        for number in 0..<8 {
+            Array(Self.frame("t", #","timings":{"n":\#(number * 1_234)},"usage":{"t":\#(number)}"#).utf8)
+                .withUnsafeBytes {
+                    let found = memory.recognise($0)
+                    #expect((found == .chunk) == (number > 1), "the third has shown what changes")
+                    _ = memory.scan($0)
+                }
+        }
+    }
+
     @Test func itIsRecognised() {
         var memory = FrameMemory()
         // Else nothing was tested: a memory that never recognises is always right.
         for (text, isKnown) in [("a", false), ("b", true), ("longer", true), ("", false), ("b", false), ("c", true)] {
             Array(Self.frame(text).utf8).withUnsafeBytes { bytes in
-                #expect((memory.recognise(bytes) != nil) == isKnown, "\(text)")
+                let found = memory.recognise(bytes)
+                #expect((found != nil) == isKnown, "\(text)")
                 _ = memory.scan(bytes)
             }
         }

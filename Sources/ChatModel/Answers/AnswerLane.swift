@@ -1,18 +1,22 @@
 /// One string of an answer that grows: the text of a choice, its reasoning, the arguments of a tool call. Its pieces stand
 /// in the log's bytes, between those of other strings.
 struct AnswerLane: Sendable {
-    enum Kind: Equatable, Sendable {
+    enum Kind: BitwiseCopyable, Sendable {
         case content
-        /// Another string of the delta, by its raw name.
-        case member([UInt8])
-        /// Of the call at that place of the log's table.
-        case arguments(call: Int)
-        /// That call has begun: one byte stands for it.
-        case call(Int)
+        /// Another string of the delta.
+        case member
+        /// Of a tool call.
+        case arguments
+        /// A tool call has begun: one byte stands for it.
+        case call
     }
 
     let choice: Int32
     let kind: Kind
+    /// The raw name of a member.
+    let key: [UInt8]
+    /// The place of its call in the log's table; -1: it is of none.
+    let call: Int
     /// Some piece has escapes.
     private(set) var hasEscapes = false
     /// The first half of a surrogate pair whose second half has not come yet; 0 for none.
@@ -20,9 +24,11 @@ struct AnswerLane: Sendable {
     /// It has something for the message that is being taken.
     var isPending = false
 
-    init(_ kind: Kind, of choice: Int32) {
+    init(_ kind: Kind, of choice: Int32, key: [UInt8] = [], call: Int = -1) {
         self.choice = choice
         self.kind = kind
+        self.key = key
+        self.call = call
     }
 
     var isHolding: Bool { heldSurrogate != 0 }

@@ -80,9 +80,9 @@ extension AnswerLog {
     private func append(_ piece: UnsafeRawBufferPointer, of lane: AnswerLane, to builder: inout ChoiceBuilder) {
         switch lane.kind {
         case .content: builder.append(piece, to: "content", of: lane.choice)
-        case .member(let key): builder.append(piece, to: key.withUnsafeBytes(JSONText.string), of: lane.choice)
-        case .arguments(let call): builder.append(arguments: piece, of: calls[call].index, choice: lane.choice)
-        case .call(let call): builder.begin(call: calls[call].index, choice: lane.choice)
+        case .member: builder.append(piece, to: lane.key.withUnsafeBytes(JSONText.string), of: lane.choice)
+        case .arguments: builder.append(arguments: piece, of: calls[lane.call].index, choice: lane.choice)
+        case .call: builder.begin(call: calls[lane.call].index, choice: lane.choice)
         }
     }
 

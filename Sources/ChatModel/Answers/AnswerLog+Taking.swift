@@ -49,12 +49,9 @@ extension AnswerLog {
     @inline(__always)
     private mutating func takeText(to end: Int, into output: inout [UInt8]) {
         output.append(contentsOf: metadata.textHead)
-        if let first = choices.first, first.index == 0 {
-            if !first.sentRole, !first.role.isEmpty { sendRole(0, into: &output) }
-        } else if let place = choices.firstIndex(where: { $0.index == 0 }), !choices[place].sentRole,
-            !choices[place].role.isEmpty
-        {
-            sendRole(place, into: &output)
+        for place in choices.indices where choices[place].index == 0 {
+            if !choices[place].sentRole, !choices[place].role.isEmpty { sendRole(place, into: &output) }
+            break
         }
         output.append("\"content\":\"")
         append(text: cursor.position..<end, into: &output)
@@ -137,9 +134,9 @@ extension AnswerLog {
     private mutating func takeString(_ lane: Int, _ end: Int, _ endRun: Int, into output: inout [UInt8]) {
         switch lanes[lane].kind {
         case .content: output.append("\"content\":\"")
-        case .member(let key):
+        case .member:
             output.append(0x22)
-            output.append(contentsOf: key)
+            output.append(contentsOf: lanes[lane].key)
             output.append("\":\"")
         case .arguments, .call: return
         }
@@ -161,11 +158,8 @@ extension AnswerLog {
             var begins = false
             var arguments: Int?
             for lane in lanes.indices where lanes[lane].isPending {
-                switch lanes[lane].kind {
-                case .call(place): begins = true
-                case .arguments(call: place): arguments = lane
-                default: break
-                }
+                guard lanes[lane].call == place else { continue }
+                if lanes[lane].kind == .call { begins = true } else { arguments = lane }
             }
             guard begins || arguments != nil else { continue }
             output.append(isFirst ? "\"tool_calls\":[" : ",")

@@ -191,7 +191,7 @@ public struct AnswerLog: Sendable {
         let (call, isNews) = calls.resolve(fragment)
         if isNews {
             // One byte that stands for it in its place.
-            begin(run: laneOfCall(.call(call), choice: fragment.choice))
+            begin(run: laneOfCall(.call, call, choice: fragment.choice))
             bytes.append(0x20)
         }
         var index = place
@@ -200,12 +200,12 @@ public struct AnswerLog: Sendable {
             switch part.kind {
             case .arguments:
                 if part.isWhole, calls[call].hasArguments { return }
-                let lane = laneOfCall(.arguments(call: call), choice: fragment.choice)
+                let lane = laneOfCall(.arguments, call, choice: fragment.choice)
                 calls[call].hasArguments = true
                 add(part, in: message, to: lane)
             case .argumentsObject:
                 guard !calls[call].hasArguments else { break }
-                let lane = laneOfCall(.arguments(call: call), choice: fragment.choice)
+                let lane = laneOfCall(.arguments, call, choice: fragment.choice)
                 calls[call].hasArguments = true
                 addQuoted(message[part.value], to: lane)
             default: break
@@ -224,7 +224,7 @@ public struct AnswerLog: Sendable {
     private mutating func add(_ text: UnsafeRawBufferPointer, hasEscapes: Bool, to lane: Int) {
         outputBytes &+= hasEscapes ? JSONText.decodedCount(text) : text.count
         if runs.last?.lane != lane { begin(run: lane) }
-        if case .arguments(let call) = lanes[lane].kind { calls[call].nesting.read(text) }
+        if lanes[lane].kind == .arguments { calls[lanes[lane].call].nesting.read(text) }
         lanes[lane].append(text, hasEscapes: hasEscapes, to: &bytes)
     }
 
@@ -315,26 +315,24 @@ public struct AnswerLog: Sendable {
             guard lane.choice == part.choice else { return false }
             return switch (lane.kind, part.kind) {
             case (.content, .content): true
-            case (.member(let key), .member): key.elementsEqual(name)
-            case (.member(let key), .thinking): key == Self.thinking
+            case (.member, .member): lane.key.elementsEqual(name)
+            case (.member, .thinking): lane.key == Self.thinking
             default: false
             }
         }
         if let found { return found }
-        let kind: AnswerLane.Kind =
-            switch part.kind {
-            case .member: .member(Array(name))
-            case .thinking: .member(Self.thinking)
-            default: .content
-            }
-        lanes.append(AnswerLane(kind, of: part.choice))
+        switch part.kind {
+        case .member: lanes.append(AnswerLane(.member, of: part.choice, key: Array(name)))
+        case .thinking: lanes.append(AnswerLane(.member, of: part.choice, key: Self.thinking))
+        default: lanes.append(AnswerLane(.content, of: part.choice))
+        }
         _ = choice(part.choice)
         return lanes.count &- 1
     }
 
-    private mutating func laneOfCall(_ kind: AnswerLane.Kind, choice index: Int32) -> Int {
-        if let place = lanes.lastIndex(where: { $0.choice == index && $0.kind == kind }) { return place }
-        lanes.append(AnswerLane(kind, of: index))
+    private mutating func laneOfCall(_ kind: AnswerLane.Kind, _ call: Int, choice index: Int32) -> Int {
+        if let place = lanes.lastIndex(where: { $0.call == call && $0.kind == kind }) { return place }
+        lanes.append(AnswerLane(kind, of: index, call: call))
         _ = choice(index)
         return lanes.count &- 1
     }

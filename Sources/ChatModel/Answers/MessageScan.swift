@@ -52,7 +52,9 @@ struct MessageScan {
             chunk.systemFingerprint = try FrameScanner.word(&cursor)
         case 12 where cursor.equals(key, "service_tier"): chunk.serviceTier = try FrameScanner.word(&cursor)
         // OpenAI's random padding against traffic analysis: worth nothing behind the gateway.
-        case 11 where cursor.equals(key, "obfuscation"): try cursor.skipValue(depth: Self.maximumDepth)
+        case 11 where cursor.equals(key, "obfuscation"):
+            let value = try cursor.skipValue(depth: Self.maximumDepth)
+            chunk.parts.append(.init(kind: .padding, key: key, value: value))
         case 6 where cursor.equals(key, "x_groq"):
             let value = try cursor.skipValue(depth: Self.maximumDepth)
             keep(key, value, &chunk)

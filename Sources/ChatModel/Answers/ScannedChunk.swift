@@ -29,6 +29,8 @@ public struct ScannedChunk: Sendable, Equatable {
             case chunkMember
             case choiceMember
             case deltaMember
+            /// Padding, which is worth nothing, and other in each chunk.
+            case padding
         }
 
         var kind: Kind

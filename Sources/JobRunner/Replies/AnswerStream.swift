@@ -156,28 +156,31 @@ final class AnswerStream: Sendable {
 
     /// Adds a chunk of the gateway's. No allocation but the growth of the log.
     func append(_ chunk: ScannedChunk, in message: UnsafeRawBufferPointer) -> Appended {
-        append { $0.append(chunk, in: message) }
+        state.withLock { state in
+            state.log.append(chunk, in: message)
+            return appended(&state)
+        }
     }
 
     /// Adds a chunk that is as the last one but for its text.
     func append(_ text: ScannedText, in message: UnsafeRawBufferPointer) -> Appended {
-        append { $0.append(text, in: message) }
+        state.withLock { state in
+            state.log.append(text, in: message)
+            return appended(&state)
+        }
     }
 
     @inline(__always)
-    private func append(_ add: (inout AnswerLog) -> Void) -> Appended {
-        state.withLock { state in
-            add(&state.log)
-            var appended = Appended(
-                enqueue: false, pause: false, outputBytes: state.log.outputBytes, count: state.log.count,
-                outputChunks: state.log.outputChunks)
-            guard state.wire != nil, !state.isClosed, state.saysText else { return appended }
-            appended.pause = !state.isPaused && state.log.pendingCount > highWater
-            if appended.pause { state.isPaused = true }
-            appended.enqueue = !state.isQueued && state.log.hasPending
-            if appended.enqueue { state.isQueued = true }
-            return appended
-        }
+    private func appended(_ state: inout State) -> Appended {
+        var appended = Appended(
+            enqueue: false, pause: false, outputBytes: state.log.outputBytes, count: state.log.count,
+            outputChunks: state.log.outputChunks)
+        guard state.wire != nil, !state.isClosed, state.saysText else { return appended }
+        appended.pause = !state.isPaused && state.log.pendingCount > highWater
+        if appended.pause { state.isPaused = true }
+        appended.enqueue = !state.isQueued && state.log.hasPending
+        if appended.enqueue { state.isQueued = true }
+        return appended
     }
 
     /// The gateway has said all: what was held back is let go. `true` where the stream must be put on the ready list.
