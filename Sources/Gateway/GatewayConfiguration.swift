@@ -68,6 +68,8 @@ public struct GatewayConfiguration: Sendable {
     public var maximumMessageSize: Int
     /// Largest number of fragments of one WebSocket message.
     public var maximumFragments: Int
+    /// What its refusals say, beside what is known of providers.
+    public var errorPhrases = ErrorPhrases()
 
     public init(
         name: String, transport: Transport = .websocket, endpoint: Endpoint, apiKey: String,

@@ -1,32 +1,59 @@
 /// Where every failure of this module gets its code, its sentence, and whether another try may help.
 extension GatewayFailure {
-    /// A refused upgrade or an error message, by its HTTP status.
+    /// A refused upgrade or an error message, by its kind, else by its HTTP status.
     static func refused(_ stage: Stage, status: Int?, _ details: UpstreamError) -> GatewayFailure {
-        // Also a 429, but no waiting helps: somebody has to pay (OpenAI's "insufficient_quota").
-        let isOutOfQuota = details.code == "insufficient_quota" || details.type == "insufficient_quota"
-        // A 401 speaks of the key, whatever words it chooses.
-        let isOurs = status.map { (400..<500).contains($0) && $0 != 429 && $0 != 401 } ?? true
-        let (code, sentence) =
-            switch (isOutOfQuota, isOurs ? details.kind : nil) {
-            case (true, _): ("gateway_quota_exhausted", "says that the account's quota is used up")
-            case (_, .contextTooLong): ("gateway_context_too_long", "says that the model takes no messages so long")
-            case (_, .contentFilter): ("gateway_content_filter", "refused the request by its content filter")
-            case (_, nil): meaning(ofStatus: status)
-            }
-        let isTransient = status.map { $0 == 408 || $0 == 409 || $0 == 429 || $0 >= 500 } ?? false
-        let number = status.map { " (\($0))" } ?? ""
+        let kind = details.kind(with: status)
+        let (code, sentence) = kind.map(meaning(of:)) ?? meaning(ofStatus: status)
+        let isTransient =
+            kind.map { !$0.isFinal } ?? status.map { $0 == 408 || $0 == 409 || $0 == 429 || $0 >= 500 } ?? false
+        let isFinal = kind?.isFinal == true
+        let reset = code == "gateway_rate_limited" ? details.limitReset : nil
         return GatewayFailure(
-            stage: stage, code: code, message: "The gateway \(sentence)\(number).", status: status,
-            retryAfter: details.retryAfter, upstreamType: details.type, upstreamCode: details.code,
-            upstreamParam: details.param, isRetryable: !isOutOfQuota && details.shouldRetry ?? isTransient)
+            stage: stage, code: code, message: told(sentence, status), status: status,
+            retryAfter: isFinal ? nil : details.retryAfter ?? reset, upstreamType: details.type,
+            upstreamCode: details.code, upstreamParam: details.param,
+            isRetryable: !isFinal && details.shouldRetry ?? isTransient
+        ).saying(details.text)
+    }
+
+    /// With the phrases that the operator has added for this gateway, which go before all that is known here. The gateway's own
+    /// words go with that.
+    func judged(by phrases: ErrorPhrases) -> GatewayFailure {
+        var failure = self
+        failure.text = nil
+        guard let text, let kind = phrases.kind(of: text, [upstreamType, upstreamCode]) else { return failure }
+        let (code, sentence) = Self.meaning(of: kind)
+        (failure.code, failure.message, failure.isRetryable) = (code, Self.told(sentence, status), !kind.isFinal)
+        if kind.isFinal { failure.retryAfter = nil }
+        return failure
+    }
+
+    private func saying(_ text: RefusedText) -> GatewayFailure {
+        var failure = self
+        failure.text = text
+        return failure
+    }
+
+    private static func told(_ sentence: String, _ status: Int?) -> String {
+        "The gateway \(sentence)\(status.map { " (\($0))" } ?? "")."
+    }
+
+    private static func meaning(of kind: RefusalKind) -> (code: String, sentence: String) {
+        switch kind {
+        case .contextTooLong: ("gateway_context_too_long", "says that the model takes no messages so long")
+        case .contentFilter: ("gateway_content_filter", "refused the request by its content filter")
+        case .outOfCredit: ("gateway_quota_exhausted", "says that the account's credit or quota is used up")
+        case .modelGone: ("gateway_not_found", "does not know the model or the path")
+        case .overloaded: ("gateway_unavailable", "is overloaded")
+        case .rateLimited: ("gateway_rate_limited", "asked for fewer requests")
+        }
     }
 
     private static func meaning(ofStatus status: Int?) -> (code: String, sentence: String) {
         switch status {
-        case 400, 413, 422: ("gateway_bad_request", "refused the request as malformed")
+        case 400, 422: ("gateway_bad_request", "refused the request as malformed")
         case 401: ("gateway_unauthorized", "refused the key")
         case 403: ("gateway_forbidden", "refused the key or its permissions")
-        case 404: ("gateway_not_found", "does not know the model or the path")
         case 408: ("gateway_timeout", "gave up waiting")
         case 409: ("gateway_conflict", "reported a conflict")
         case 429: ("gateway_rate_limited", "asked for fewer requests")

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Logging
 import NIOCore
 import NIOSSL
@@ -57,6 +58,19 @@ final class GatewayLoop {
     }
 
     var acceptsStreams: Bool { !isShutDown }
+
+    /// A request has failed: where somebody has to act, he is told, but not for each.
+    func alert(of failure: GatewayFailure, model: String) {
+        guard let cause = failure.alertCause(model: model) else { return }
+        let now = Int64(Date().timeIntervalSince1970)
+        guard metrics.withAlerts({ $0.met(cause, model: model, now: now) }) else { return }
+        logger.error(
+            "\(cause.advice)",
+            metadata: [
+                "gateway": "\(configuration.name)", "gateway.model": "\(model)", "cause": "\(cause.name)",
+                "status": "\(failure.status.map { "\($0)" } ?? "")",
+            ])
+    }
 
     /// How often idle connections are pinged, and how long they may take to answer; `nil`: never.
     static func ping(_ configuration: GatewayConfiguration) -> (after: TimeAmount, patience: TimeAmount)? {

@@ -23,11 +23,17 @@ public final class GatewayMetrics: Sendable {
     public let streamsCancelled = Atomic<Int>(0)
 
     private let failures = Mutex<[String: Int]>([:])
+    private let book = Mutex(AlertBook())
 
     init() {}
 
     /// Failed streams, by `GatewayFailure.code`.
     public var failuresByCode: [String: Int] { failures.withLock { $0 } }
+
+    /// What somebody has to do something about, as far as no answer says that it is over.
+    public var alerts: [GatewayAlert] { book.withLock { $0.active } }
+
+    func withAlerts<Result>(_ body: (inout AlertBook) -> Result) -> Result { book.withLock { body(&$0) } }
 
     func count(_ end: GatewayStreamEnd) {
         switch end {

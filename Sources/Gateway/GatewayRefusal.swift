@@ -4,7 +4,8 @@ import NIOHTTP1
 
 /// An answer that is not what was asked for: its head, and the beginning of its body, where the gateway says why.
 struct GatewayRefusal {
-    static let maximumBody = 4096
+    /// Google's lists of quotas are 3 KB, and JSON that was cut has no parts to read.
+    static let maximumBody = 16_384
 
     let head: HTTPResponseHead
     private var body = ByteBuffer()

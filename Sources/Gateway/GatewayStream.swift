@@ -19,6 +19,8 @@ public final class GatewayStream {
     private var wasToldOver = false
     private var connection: (any GatewayConnection)?
     private var wasAnnounced = false
+    /// A chunk has come: the key is taken, and the model there.
+    private var isAnswered = false
     /// It waits for a turn to connect.
     private(set) var isQueued = false
     /// The key that it asks with, and those that were refused to it before.
@@ -109,6 +111,7 @@ public final class GatewayStream {
     func connectionEstablished() { machine.connected() }
 
     func connectionFailed(_ failure: GatewayFailure) {
+        let failure = judged(failure)
         if !asksWithAnotherKey(after: failure) { perform(machine.connectFailed(failure)) }
     }
 
@@ -128,6 +131,7 @@ public final class GatewayStream {
 
     /// The answer is not a stream. - Parameter isWhole: all of it was read.
     func answerRefused(_ failure: GatewayFailure, isWhole: Bool) {
+        let failure = judged(failure)
         if !asksWithAnotherKey(after: failure) { perform(machine.refused(failure, isWhole: isWhole)) }
     }
 
@@ -164,14 +168,17 @@ public final class GatewayStream {
         case .error: receivedError(message)
         case .invalid(let error):
             perform(machine.unreadable("The gateway sent a message that is not JSON: \(error.reason.rawValue)."))
-        case .other: machine.heardNothing()
+        case .other:
+            let error = upstreamError(message)
+            if error.isMessage { receivedError(error) } else { machine.heardNothing() }
         }
     }
 
     /// A message that is an error, whatever it looks like.
-    func receivedError(_ message: UnsafeRawBufferPointer) {
-        let failure = failure(from: message)
-        if !asksWithAnotherKey(after: failure) { perform(machine.errorMessage(failure)) }
+    func receivedError(_ message: UnsafeRawBufferPointer) { receivedError(upstreamError(message)) }
+
+    private func upstreamError(_ message: UnsafeRawBufferPointer) -> UpstreamError {
+        UpstreamError(message, hiding: owner.keys[key].secret, now: Self.now)
     }
 
     /// The chunk before, with other text: it is of the same answer, and means the same.
@@ -191,9 +198,12 @@ public final class GatewayStream {
     private func received(
         _ chunk: ScannedChunk, in message: UnsafeRawBufferPointer, on connection: some GatewayConnection
     ) {
-        if machine.isUntouched {
+        // The request may have to go out again until something of the answer has come.
+        if !isAnswered, chunk.carriesOutput || chunk.finishedChoices != 0 {
+            isAnswered = true
             body = ByteBuffer()
             owner.keys.accepted(key, model: model)
+            owner.metrics.withAlerts { $0.answered(model) }
         }
         let hasUsage = !chunk.usage.isEmpty
         let verdict =
@@ -253,7 +263,7 @@ public final class GatewayStream {
             machine.connect(now: now)
             timer.set(machine.deadline)
         } else if let refusal = connection?.pendingRefusal {
-            perform(machine.connectFailed(refusal))
+            perform(machine.connectFailed(judged(refusal)))
         } else {
             perform(machine.timeout(now: now))
             timer.set(machine.deadline)
@@ -288,6 +298,7 @@ public final class GatewayStream {
         self.handler = nil
         guard case .failed(let failure) = end, failure.isUntrusted else {
             owner.metrics.count(end)
+            if case .failed(let failure) = end { owner.alert(of: failure, model: model) }
             handler?.streamEnded(end)
             return
         }
@@ -297,9 +308,15 @@ public final class GatewayStream {
         }
     }
 
-    private func failure(from message: UnsafeRawBufferPointer) -> GatewayFailure {
-        let now = Date().timeIntervalSince1970
-        let error = UpstreamError(message, hiding: owner.keys[key].secret, now: now)
-        return .refused(machine.stage, status: error.status, error)
+    private func receivedError(_ error: UpstreamError) {
+        let failure = judged(.refused(machine.stage, status: error.status, error))
+        if !asksWithAnotherKey(after: failure) { perform(machine.errorMessage(failure)) }
+    }
+
+    /// Seconds since 1970.
+    private static var now: Double { Date().timeIntervalSince1970 }
+
+    private func judged(_ failure: GatewayFailure) -> GatewayFailure {
+        failure.judged(by: owner.configuration.errorPhrases)
     }
 }

@@ -63,7 +63,7 @@ public struct GatewayFailure: Error, Sendable, Equatable {
     public var status: Int?
     /// Close code of the WebSocket, where the gateway closed it.
     public var closeCode: Int?
-    /// What the gateway asked for through `Retry-After` or `retry-after-ms`.
+    /// What the gateway asked for, in headers or in its message.
     public var retryAfter: Duration?
     /// What the gateway's own `type` and `code` said, cut to 128 characters each.
     public var upstreamType: String?
@@ -72,6 +72,10 @@ public struct GatewayFailure: Error, Sendable, Equatable {
     /// A fault that another try may not meet: unreachable, 408, 409, 429, 5xx, a close whose code does not speak
     /// against it.
     public var isRetryable: Bool
+    /// A 429 that only one job meets, while others are answered. Whoever opened the stream finds that out.
+    package var concernsJobAlone = false
+    /// The gateway's own words, until they were compared with the operator's phrases (`judged`).
+    var text: RefusedText?
 
     public init(
         stage: Stage, code: String, message: String, status: Int? = nil, closeCode: Int? = nil,

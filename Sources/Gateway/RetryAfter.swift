@@ -23,8 +23,9 @@ enum RetryAfter {
         return Double(text).flatMap { $0.isFinite ? $0 : nil }
     }
 
-    private static func bounded(_ seconds: Double) -> Duration {
-        .milliseconds(Int64(min(max(seconds, 0), 86_400) * 1000))
+    /// - Parameter seconds: finite or not, of either sign.
+    static func bounded(_ seconds: Double) -> Duration {
+        seconds.isNaN ? .zero : .milliseconds(Int64(min(max(seconds, 0), 86_400) * 1000))
     }
 }
 

@@ -1,63 +1,116 @@
 import ChatModel
 
-/// What a gateway's own error says, in any of the shapes seen in the field: `{"error": {…}}`,
-/// `{"type": "error", "code", "message"}`, `{"type": "error", "status", "error": {…, "headers"}}`.
+/// What a gateway's own error says, in any of the shapes seen in the field: `{"error": {…}}`, `[{"error": {…}}]`,
+/// `{"error": "…"}`, `{"type": "error", "code", "message"}`, `{"type": "error", "status", "error": {…, "headers"}}`,
+/// `{"object": "error", "message", "code"}`, `{"detail": "…"}`, `{"errors": […]}`, a text, a page.
 ///
-/// Its `message` is not kept: gateways repeat keys and prompts in it.
+/// Its `message` is not kept: gateways repeat keys and prompts in it. `text` has it until the failure is judged.
 struct UpstreamError: Equatable {
     var status: Int?
     var type: String?
     var code: String?
     var param: String?
     var retryAfter: Duration?
+    /// When the limit that was met is over, by the headers of limits; counts where the request was refused for one (429).
+    var limitReset: Duration?
     /// The gateway's `x-should-retry`.
     var shouldRetry: Bool?
-    var kind: Kind?
+    var kind: RefusalKind?
+    /// A code or a type says so, or a number, and not a sentence alone.
+    var isKindCertain = false
+    var text = RefusedText([])
+    /// It has the shape of an error, which no answer has.
+    private(set) var saysError = false
+    /// It is one where chunks are awaited: SGLang's `{"object": "error"}`, Google's lists.
+    private(set) var isMessage = false
 
     init() {}
 
-    /// It has words of an error, which no answer has.
-    var saysError: Bool { type != nil || code != nil }
-
     /// - Parameters:
-    ///   - bytes: an error message, or the body of a refused upgrade; anything else leaves everything `nil`.
+    ///   - bytes: an error message, or the body of a refused request; anything else leaves everything `nil`.
     ///   - secret: a word that must not be passed on.
     ///   - now: seconds since 1970, for a `Retry-After` that is a date.
     init(_ bytes: UnsafeRawBufferPointer, hiding secret: String, now: Double) {
         guard let document = try? JSONValue(parsing: bytes, maximumDepth: 32) else {
-            // A page, a sentence, or JSON that was cut: it may still say that the content was the matter.
-            let text = String(decoding: bytes.prefix(512), as: UTF8.self).lowercased()
-            if Self.speaksOfContent(text) { kind = .contentFilter }
+            // A page, a sentence, or JSON that was cut: its words may still say what is the matter.
+            self.text = RefusedText([String(decoding: bytes.prefix(RefusedText.longest), as: UTF8.self)])
+            judge(UpstreamErrorShape(.null), now: now)
             return
         }
-        let nested = document["error"] ?? .null
-        let inner = nested.objectOrNil ?? document
+        let shape = UpstreamErrorShape(document)
         func text(_ value: JSONValue?) -> String? { Self.clean(value, hiding: secret) }
 
-        code = text(inner["code"]) ?? text(document["code"])
-        type = [inner, document].lazy.compactMap { text($0["type"]) }.first { $0 != "error" }
-        param = text(inner["param"])
+        code = text(shape["code"])
+        type = shape.all("type").lazy.compactMap { text($0) }.first { $0 != "error" } ?? text(shape.statusWord)
+        param = text(shape["param"])
         status =
-            Self.status(document["status"]) ?? Self.status(inner["status"]) ?? Self.status(inner["code"])
-            ?? Self.status(document["code"]) ?? Self.statusByName(code) ?? Self.statusByName(type)
-        kind = Self.kind(
-            type: type, code: code, message: inner["message"]?.stringValue ?? nested.stringValue)
+            ["status", "code", "status_code", "http_code"].lazy.compactMap { Self.status(shape, $0) }.first
+            ?? [code, type].lazy.compactMap { $0 }.compactMap { RefusalWords.status(of: $0) }.first
+        saysError = type != nil || code != nil || shape.saysError
+        isMessage = shape.saysError
+        self.text = RefusedText(shape.messages)
+        judge(shape, now: now)
         // OpenRouter's.
-        if kind == nil, inner["metadata"]?["flagged_input"] != nil { kind = .contentFilter }
-        let headers = inner["headers"] ?? document["headers"]
-        readHeaders(now: now) { name in headers?.member(ignoringCase: name) }
+        if kind == nil, shape["metadata"]?["flagged_input"] != nil { (kind, isKindCertain) = (.contentFilter, true) }
+        readHeaders(now: now, shape.header)
     }
 
-    /// `retry-after-ms`, `retry-after` and `x-should-retry`, as openai-python reads them.
+    /// `retry-after-ms`, `retry-after` and `x-should-retry`, as openai-python reads them, and the headers of limits.
     mutating func readHeaders(now: Double, _ header: (String) -> String?) {
         retryAfter =
             RetryAfter.parse(milliseconds: header("retry-after-ms"), header: header("retry-after"), now: now)
             ?? retryAfter
+        limitReset = RateLimitReset.wait(words: [type, code].compactMap { $0 }, now: now, header) ?? limitReset
         switch header("x-should-retry") {
         case "true": shouldRetry = true
         case "false": shouldRetry = false
         default: break
         }
+    }
+
+    /// Kind and wait, from words, sentences and details.
+    private mutating func judge(_ shape: UpstreamErrorShape, now: Double) {
+        let saidWait = WaitText.said(in: text)
+        retryAfter = shape.retryDelay.flatMap { WaitText.parse($0, now: now) } ?? saidWait
+        let isTooLarge = RefusalPhrases.isOverItsLimit(text)
+        let word = shape.words.lazy.compactMap { RefusalWords.kind(of: $0.word, isText: $0.isText) }.first
+        if isTooLarge {
+            (kind, isKindCertain) = (.contextTooLong, true)
+        } else if word != nil, word != .rateLimited, word != .overloaded {
+            (kind, isKindCertain) = (word, true)
+        } else if shape.isOverDailyQuota || (RefusalPhrases.isOfDays(text) && saidWait == nil && word == .rateLimited) {
+            // Google's wait speaks of the minute, whichever limit was met.
+            (kind, isKindCertain, retryAfter) = (.outOfCredit, true, nil)
+        } else if word != nil {
+            (kind, isKindCertain) = (word, true)
+        } else if retryAfter == nil, RefusalPhrases.billing.contains(where: text.contains) {
+            kind = .outOfCredit
+        } else {
+            kind = RefusalPhrases.kind(of: text)
+        }
+    }
+
+    /// What the kind is, where the status allows it: a 401 speaks of the key, whatever words it chooses, and a gateway that is
+    /// broken may speak of anything.
+    func kind(with status: Int?) -> RefusalKind? {
+        switch status {
+        case .some(300..<400), 401: nil
+        case 402: .outOfCredit
+        case 404, 410: .modelGone
+        case 413: .contextTooLong
+        case 429: kind == .outOfCredit || (kind == .contextTooLong && isKindCertain) || isOfDays ? finalKind : nil
+        case 403: kind == .modelGone || kind == .overloaded || (kind == .rateLimited && !isKindCertain) ? nil : kind
+        case .some(500...):
+            kind == .contextTooLong || isKindCertain ? finalKind.flatMap { $0 == .modelGone ? nil : $0 } : nil
+        default: kind
+        }
+    }
+
+    private var finalKind: RefusalKind? { kind?.isFinal == true ? kind : isOfDays ? .outOfCredit : nil }
+
+    /// A limit of days was met, and nothing says when it is over.
+    private var isOfDays: Bool {
+        kind?.isFinal != true && retryAfter == nil && limitReset == nil && RefusalPhrases.isOfDays(text)
     }
 
     /// At most 128 characters, printable, and without the secret.
@@ -75,39 +128,12 @@ struct UpstreamError: Equatable {
         return String(printable)
     }
 
-    private static func status(_ value: JSONValue?) -> Int? {
-        let number = value?.integerValue ?? value?.stringValue.flatMap { Int($0) }
-        return number.flatMap { (300..<600).contains($0) ? $0 : nil }
-    }
-
-    /// The words of OpenAI's and Anthropic's error types and codes.
-    private static func statusByName(_ name: String?) -> Int? {
-        switch name {
-        case "invalid_request_error", "context_length_exceeded", "invalid_value", "bad_request": 400
-        case "invalid_api_key", "authentication_error", "unauthorized": 401
-        case "permission_error", "permission_denied", "forbidden": 403
-        case "model_not_found", "not_found_error", "not_found": 404
-        case "timeout", "timeout_error", "request_timeout": 408
-        case "conflict", "conflict_error": 409
-        case "rate_limit_exceeded", "rate_limit_error", "insufficient_quota", "too_many_requests", "tokens",
-            "requests":
-            429
-        case "server_error", "internal_error", "internal_server_error", "api_error": 500
-        case "overloaded", "overloaded_error", "service_unavailable", "engine_overloaded": 503
-        default: nil
-        }
-    }
-}
-
-extension JSONValue {
-    fileprivate var objectOrNil: JSONValue? { if case .object = self { self } else { nil } }
-
-    /// The text of a member of a `headers` object; HTTP's names ignore case.
-    fileprivate func member(ignoringCase name: String) -> String? {
-        guard case .object(let members) = self else { return nil }
-        guard let value = members.first(where: { $0.key.lowercased() == name })?.value else { return nil }
-        if case .number(let number) = value { return number }
-        return value.stringValue
+    /// The outer object's number goes first where it has one: the inner one may be a model's own.
+    private static func status(_ shape: UpstreamErrorShape, _ key: String) -> Int? {
+        shape.all(key).reversed().lazy.compactMap { value -> Int? in
+            let number = value.integerValue ?? value.stringValue.flatMap { Int($0) }
+            return number.flatMap { (300..<600).contains($0) ? $0 : nil }
+        }.first
     }
 }
 

@@ -4,7 +4,7 @@ import NIOTLS
 
 /// Asks for the WebSocket and judges the answer; leaves the pipeline once it has it, together with the HTTP coders.
 ///
-/// A refusal's body is read up to 4 KiB, for the gateway's own type and code. Bound to the channel's event loop.
+/// A refusal's body is read up to 16 KiB, for the gateway's own type and code. Bound to the channel's event loop.
 final class WebSocketUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart

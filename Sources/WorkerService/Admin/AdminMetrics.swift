@@ -153,6 +153,15 @@ struct AdminMetrics {
                     ([("gateway", gateway.name), ("error_type", $0.key)], Double($0.value))
                 }
             })
+        out.add(
+            "chat_worker_gateway_alerts", .gauge,
+            "Models of a gateway for which somebody has to act: the account is out of credit, or the model is gone.",
+            snapshot.gateways.flatMap { gateway in
+                let names = gateway.metrics.alerts.map(\.cause.name)
+                return ["model_gone", "out_of_credit"].map { cause in
+                    ([("gateway", gateway.name), ("cause", cause)], Double(names.count { $0 == cause }))
+                }
+            })
     }
 
     private func addWebhooks(_ out: inout PrometheusText, _ snapshot: JobRunner.Snapshot) {

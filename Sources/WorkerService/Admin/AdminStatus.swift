@@ -105,6 +105,16 @@ struct AdminStatus {
             .init("requests", .integer(gateway.metrics.streamsStarted.load(ordering: .relaxed))),
             .init("completed", .integer(gateway.metrics.streamsCompleted.load(ordering: .relaxed))),
             .init("failures", numbers(gateway.metrics.failuresByCode.sorted { $0.key < $1.key })),
+            .init("alerts", .array(gateway.metrics.alerts.map(Self.alert))),
+        ])
+    }
+
+    /// What somebody has to do something about.
+    private static func alert(_ alert: GatewayAlert) -> JSONValue {
+        .object([
+            .init("cause", .string(alert.cause.name)), .init("model", .string(alert.model)),
+            .init("since", .string(Timestamp(milliseconds: alert.since * 1_000).rfc3339)),
+            .init("requests", .integer(alert.count)),
         ])
     }
 

@@ -21,6 +21,14 @@ extension HostileScript {
         "status-400-filter": refusal(
             "400 Bad Request", json, #"{"error":{"code":"content_filter","message":"sk-test-0123456789"}}"#),
         "status-401": refusal("401 Unauthorized", json, #"{"error":{"message":"sk-test-0123456789 is wrong"}}"#),
+        "status-400-too-long": refusal(
+            "400 Bad Request", json,
+            #"[{"error":{"code":400,"message":"The input token count (461428) exceeds the maximum number of tokens allowed (131072).","status":"INVALID_ARGUMENT"}}]"#
+        ),
+        "status-402": refusal("402 Payment Required", json, #"{"error":{"message":"Insufficient Balance sk-test"}}"#),
+        "status-403-credit": refusal(
+            "403 Forbidden", json, #"{"error":{"type":"exceeded_current_quota_error","message":"sk-test-0123456789"}}"#),
+        "status-410": refusal("410 Gone"),
         "status-403": refusal("403 Forbidden", [], "sk-test-0123456789"),
         "status-403-filter": refusal(
             "403 Forbidden", json, #"{"code":"x","error":"Content violates usage guidelines: sk-test-0123456789"}"#),
@@ -34,6 +42,27 @@ extension HostileScript {
         "status-429-after-ms": refusal(
             "429 Too Many Requests", ["retry-after-ms: 1500", "Retry-After: 7"], after: .milliseconds(1500)),
         "status-429-quota": refusal("429 Too Many Requests", json, #"{"error":{"code":"insufficient_quota"}}"#),
+        "status-429-too-large": refusal(
+            "429 Too Many Requests", json,
+            #"{"error":{"message":"Request too large for m on tokens per min (TPM): Limit 30000, Requested 342389.","type":"tokens","code":"rate_limit_exceeded"}}"#
+        ),
+        "status-429-body": refusal(
+            "429 Too Many Requests", json,
+            #"[{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"39s"}]}}]"#,
+            after: .seconds(39)),
+        "status-429-sentence": refusal(
+            "429 Too Many Requests", json, #"{"error":{"message":"Please try again in 7m12.5s."}}"#,
+            after: .milliseconds(432_500)),
+        "status-429-reset": refusal(
+            "429 Too Many Requests",
+            [
+                "x-ratelimit-remaining-requests: 7", "x-ratelimit-reset-requests: 6m0s",
+                "x-ratelimit-remaining-tokens: 0", "x-ratelimit-reset-tokens: 7.66s",
+            ], after: .milliseconds(7_660)),
+        "status-429-day": refusal(
+            "429 Too Many Requests", json,
+            #"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel"}]},{"retryDelay":"36s"}]}}"#
+        ),
         "status-429-no-end": HostileScript(retryAfter: .seconds(9), change: { $0.connectTimeout = .seconds(1) }) {
             peer, _ in
             try await peer.readAnyRequest()
@@ -70,6 +99,11 @@ extension HostileScript {
         "error-text": message(#"{"error":"out of memory"}"#),
         "error-quota": message(#"{"error":{"type":"insufficient_quota","message":"x"}}"#),
         "error-content-filter": message(#"{"error":{"code":"content_filter","type":null,"message":"x"}}"#),
+        "error-object": message(
+            #"{"object":"error","message":"The input (9 tokens) is longer than the model's context length (8 tokens).","code":400}"#
+        ),
+        "error-list": message(#"[{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}]"#),
+        "error-credit": message(#"{"error":{"message":"Insufficient Balance","code":402}}"#),
         "error-in-mid-answer": begun { peer, _ in
             try await peer.send(#"{"error":{"message":"sk-test-0123456789","type":"server_error"}}"#)
             await peer.waitForEnd()
