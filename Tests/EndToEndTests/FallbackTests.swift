@@ -49,6 +49,8 @@ import Testing
             ("refuse:503", "unavailable"), ("refuse:429:60", "rate_limited"), ("cut:0", "unavailable"),
             ("error:context_length_exceeded:0", "context_too_long"), ("error:content_filter:0:flat", "content_filter"),
             ("filter", "content_filter"), ("refuse:403", "unavailable"), ("close:1013", "unavailable"),
+            ("refuse:402", "out_of_credit"), ("refuse:404", "model_gone"), ("refuse:413", "context_too_long"),
+            ("refuse:429:never", "context_too_long"),
         ], [false, true])
     func anotherModelAnswers(_ test: (fault: String, reason: String), overHTTP: Bool) async throws {
         var settings = try Self.settings(test.fault)

@@ -75,9 +75,9 @@ import Testing
         (failure("gateway_tls_untrusted", isRetryable: false), .unavailable),
         (failure("gateway_unauthorized", isRetryable: false), .unavailable),
         (failure("gateway_forbidden", isRetryable: false), .unavailable), (limited, .rateLimited),
-        (failure("gateway_quota_exhausted", isRetryable: false), .rateLimited), (tooLong, .contextTooLong),
+        (failure("gateway_quota_exhausted", isRetryable: false), .outOfCredit), (tooLong, .contextTooLong),
         (filtered, .contentFilter), (failure("gateway_bad_request", isRetryable: false), nil),
-        (failure("gateway_not_found", isRetryable: false), nil), (failure("gateway_shutdown"), nil),
+        (failure("gateway_not_found", isRetryable: false), .modelGone), (failure("gateway_shutdown"), nil),
     ])
     func byKind(_ failure: GatewayFailure, _ cause: FallbackCause?) throws {
         var all = try Self.choice()

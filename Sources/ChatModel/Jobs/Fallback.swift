@@ -8,6 +8,10 @@ public enum FallbackCause: String, Sendable, CaseIterable {
     case contextTooLong = "context_too_long"
     /// The gateway refuses what was asked, or the model what it would say.
     case contentFilter = "content_filter"
+    /// The account with the gateway has no credit or quota left (402, and others that say so).
+    case outOfCredit = "out_of_credit"
+    /// The gateway does not have the model, or has it no more (404, and others that say so).
+    case modelGone = "model_gone"
 }
 
 /// A model that may answer a job.

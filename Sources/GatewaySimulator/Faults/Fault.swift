@@ -15,10 +15,15 @@ public enum Fault: Sendable, Equatable {
     /// When a fault is looked for: once for each connection, for each upgrade or request over HTTP, for each request.
     public enum Stage: Sendable, CaseIterable { case connection, head, request }
 
+    /// In place of `RETRY-AFTER`: no wait helps, and the message says so as OpenAI's does.
+    static let neverPasses = "never"
+    static let tooLarge =
+        "Request too large for m on tokens per min (TPM): Limit 30000, Requested 342389. The input or output tokens must be reduced."
+
     /// `mute`: the connection is accepted, and nothing is ever said on it, not even of TLS.
     case mute
     /// `refuse:STATUS[:RETRY-AFTER]`: the upgrade is refused; in a request, an error frame with that status. `RETRY-AFTER`
-    /// is in seconds, or with `ms` behind it in milliseconds. A redirect leads to `/redirected`.
+    /// is in seconds, or with `ms` behind it in milliseconds, or `never`: one request is larger than its limit. A redirect leads to `/redirected`.
     case refuse(status: Int, retryAfter: String?)
     /// `hang`: the upgrade, or a request over HTTP, is never answered.
     case hang

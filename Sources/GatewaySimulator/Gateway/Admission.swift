@@ -35,9 +35,12 @@ struct Admission: Sendable, Equatable {
 
         static func error(_ status: Int, _ message: String, retryAfter: String? = nil) -> Answer {
             let type = ErrorBody.type(forStatus: status)
+            let isFinal = retryAfter == Fault.neverPasses
             return Answer(
-                status: status, retryAfter: retryAfter,
-                body: ErrorBody.nested(type: type, message: message, code: status == 403 ? "invalid_api_key" : type))
+                status: status, retryAfter: isFinal ? nil : retryAfter,
+                body: ErrorBody.nested(
+                    type: type, message: isFinal ? Fault.tooLarge : message,
+                    code: status == 403 ? "invalid_api_key" : type))
         }
     }
 

@@ -143,10 +143,12 @@ final class GatewayConnectionHandler: ChannelInboundHandler, AnswerRunner {
         lateChunk = nil
         if current.fault?.isBeforeTheAnswer == true { return stayAway(current.fault, plan) }
         if case .refuse(let status, let retryAfter) = current.fault {
+            let isFinal = retryAfter == Fault.neverPasses
             output.message(
                 ErrorBody.shaped(
-                    .typed, type: ErrorBody.type(forStatus: status), message: "Simulated refusal", status: status,
-                    retryAfter: retryAfter))
+                    .typed, type: ErrorBody.type(forStatus: status),
+                    message: isFinal ? Fault.tooLarge : "Simulated refusal", status: status,
+                    retryAfter: isFinal ? nil : retryAfter))
             finish(plan, end: .fault("refuse"), tokens: 0, texts: [])
         } else if current.request.streams {
             stream = AnswerStream(plan: plan, startedAt: .now())

@@ -4,7 +4,8 @@ internal import Gateway
 /// Which of its models a job asks, and why it is not the first. Pure.
 ///
 /// A round asks each of them once at most, in order; after it the job waits, as one with a single model would, and a new
-/// round begins with the first. A model for which the job is too long, or which will not speak of it, is not asked again.
+/// round begins with the first. A model for which the job is too long, which will not speak of it, which is gone or whose account
+/// is out of credit is not asked again.
 struct RouteChoice: Sendable {
     enum Verdict: Sendable, Equatable {
         /// Another model is left.
@@ -57,7 +58,7 @@ struct RouteChoice: Sendable {
         }
         if current == 0 { self.cause = cause }
         switch cause {
-        case .contextTooLong, .contentFilter: excluded.insert(current)
+        case .contextTooLong, .contentFilter, .outOfCredit, .modelGone: excluded.insert(current)
         case .unavailable, .rateLimited:
             failed.insert(current)
             if failure.isRetryable, curable == nil { curable = Box(failure) }
@@ -79,7 +80,9 @@ extension GatewayFailure {
     /// The kind that it is of, where another model may do better; `nil` where it would fail there as well.
     var fallbackCause: FallbackCause? {
         switch code {
-        case "gateway_rate_limited", "gateway_quota_exhausted": .rateLimited
+        case "gateway_rate_limited": .rateLimited
+        case "gateway_quota_exhausted": .outOfCredit
+        case "gateway_not_found": .modelGone
         case "gateway_context_too_long": .contextTooLong
         case "gateway_content_filter": .contentFilter
         case "gateway_unreachable", "gateway_connect_timeout", "gateway_first_chunk_timeout", "gateway_idle_timeout",

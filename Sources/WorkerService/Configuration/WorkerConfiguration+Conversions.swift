@@ -201,6 +201,7 @@ extension WorkerConfiguration.Gateway {
         configuration.minimumIdle = minimumIdle
         configuration.pingInterval = pingInterval
         configuration.pongTimeout = pongTimeout
+        configuration.errorPhrases = errors.phrases
         return configuration
     }
 

@@ -1,4 +1,5 @@
 public import ChatModel
+import Gateway
 
 extension WorkerConfiguration {
     /// `[gateways.NAME]`
@@ -41,10 +42,23 @@ extension WorkerConfiguration {
         public var coolDownMost: Duration = .seconds(300)
         public var maximumMessageBytes = 1 << 20
         public var maximumFragments = 1_024
+        public var errors = GatewayErrors()
 
         public init() {}
 
         public var key: SecretSource { SecretSource(file: keyFile, environmentVariable: keyVariable) }
+    }
+
+    /// `[gateways.NAME.errors]`: words of its refusals, beside those that are known of providers.
+    public struct GatewayErrors: Sendable, Equatable {
+        public var contextTooLong: [String] = []
+        public var contentFilter: [String] = []
+        public var outOfCredit: [String] = []
+        public var modelGone: [String] = []
+        public var overloaded: [String] = []
+        public var rateLimited: [String] = []
+
+        public init() {}
     }
 
     /// `[models.NAME]`
@@ -170,6 +184,39 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             "max_fragments", \.maximumFragments, .integer(1...1_000_000, of: "fragments"),
             "Fragments of one WebSocket message; more of them fail the stream."),
     ]
+
+    static let sections: [ConfigurationSection<Self>] = [
+        .init(
+            "errors", \.errors,
+            "What this gateway's refusals say, for each kind: phrases that are looked for in message, type and code (case does "
+                + "not matter), before the words that are known of providers (docs/GATEWAYS.md).")
+    ]
+}
+
+extension WorkerConfiguration.GatewayErrors: ConfigurationTable {
+    private static let phrases = ConfigurationValue<[String]>.list(of: .text("phrase", longest: 200))
+
+    static let keys: [ConfigurationKey<Self>] = [
+        .init(
+            "context_too_long", \.contextTooLong, phrases,
+            "The messages are longer than it takes: the job fails, or its fallback is asked."),
+        .init("content_filter", \.contentFilter, phrases, "What was asked is filtered: the same."),
+        .init(
+            "out_of_credit", \.outOfCredit, phrases,
+            "The account has no credit or quota left: the same, and the operator is told."),
+        .init(
+            "model_gone", \.modelGone, phrases,
+            "It does not have the model any more: the same, and the operator is told."),
+        .init("overloaded", \.overloaded, phrases, "It has too much to do: the job is tried again, as after 503."),
+        .init("rate_limited", \.rateLimited, phrases, "It asks for fewer requests: jobs wait, as after 429."),
+    ]
+
+    var phrases: ErrorPhrases {
+        ErrorPhrases([
+            .contextTooLong: contextTooLong, .contentFilter: contentFilter, .outOfCredit: outOfCredit,
+            .modelGone: modelGone, .overloaded: overloaded, .rateLimited: rateLimited,
+        ])
+    }
 }
 
 extension WorkerConfiguration.Model: ConfigurationTable {
@@ -193,7 +240,8 @@ extension WorkerConfiguration.Model: ConfigurationTable {
                 + "first token."),
         .init(
             "fallback_on", \.fallbackOn, .list(of: .choice()),
-            "For which failures: no connection, silence or 5xx; 429; messages too long for it; its content filter."),
+            "For which failures: no connection, silence or 5xx; 429; messages too long for it; its content filter; no credit "
+                + "left with it (402); it is not there (any more) (404)."),
         .init(
             "max_in_flight", \.maximumInFlight, .integer(0...60_000, of: "requests"),
             "Requests under way at once, of this worker; further jobs wait for their turn. 0 is no limit."),

@@ -35,6 +35,10 @@ import Testing
             "[gateways.g]\nurl = \"wss://g\"\nmin_idle = 65\ncool_down = \"10m\"\n",
             ("3: gateways.g.min_idle: ", "is over max_idle (64)"),
             ("4: gateways.g.cool_down: ", "is longer than cool_down_most")),
+        Case(
+            "[gateways.g]\nurl = \"wss://g\"\n[gateways.g.errors]\ncontext_to_long = [\"x\"]\noverloaded = [\"\"]",
+            ("4: gateways.g.errors.context_to_long: ", "did you mean `context_too_long`"),
+            ("5: gateways.g.errors.overloaded[0]: ", "is empty")),
         // Syntax.
         Case("[broker\nurl = 1", ("1: ", "Error while parsing")),
         Case("[broker]\nurl = ", ("2: ", "Error while parsing")),

@@ -159,6 +159,9 @@ import Webhooks
                 cool_down_after = 2
                 cool_down = "4s"
                 cool_down_most = "8s"
+                [gateways.a.errors]
+                context_too_long = ["too much"]
+                model_gone = ["left us", "X1"]
                 [models.m]
                 upstream = "up-m"
                 fallbacks = ["n"]
@@ -172,6 +175,9 @@ import Webhooks
         #expect(gateway.minimumIdle == 2 && gateway.warmModels == ["n", "up-m"])
         #expect(gateway.pingInterval == .seconds(3) && gateway.pongTimeout == .seconds(1))
         #expect(gateway.keys.map(\.source) == ["gateway_key"])
+        #expect(
+            gateway.errorPhrases
+                == ErrorPhrases([.contextTooLong: ["too much"], .modelGone: ["left us", "x1"]]))
         #expect(
             configuration.gatewayRules["a"]
                 == GatewayRules(

@@ -46,7 +46,7 @@ import Testing
                     ["webhooks", "endpoints"],
                 ]
                 if let prefix = named.first(where: { table.starts(with: $0) && table.count > $0.count }) {
-                    table = prefix + ["NAME"]
+                    table = prefix + ["NAME"] + (table.last == "errors" ? ["errors"] : [])
                 }
             } else if let key = bare.firstMatch(of: #/^([a-z0-9_]+) = /#) {
                 shown.insert(table + [String(key.1)])

@@ -34,6 +34,7 @@ struct ConfigurationReference {
             defer { isCommentedOut = wasCommentedOut }
             header(why: index == 0 ? why : nil)
             keys(of: table, showingDefaults: index == 0)
+            if index == 0 { for section in Table.sections { section.write(table, &self) } }
         }
     }
 
