@@ -116,6 +116,30 @@ import Testing
         #expect(second.tries == 3)
     }
 
+    /// If others are answered where it is refused, it is the job's own failure: counted, and at last not worth another try.
+    @Test func aRateLimitOfItsOwn() {
+        var limit = Self.failure(.upgrade, code: "gateway_rate_limited")
+        var machine = Self.machine()
+        _ = machine.begin()
+        #expect(machine.streamEnded(.failed(limit), chance: 0) == .yield, "the first concerns all")
+        limit.concernsJobAlone = true
+        _ = machine.begin()
+        #expect(machine.streamEnded(.failed(limit), chance: 0) == .wait(.seconds(1)))
+        _ = machine.retryDue()
+        #expect(machine.streamEnded(.failed(limit), chance: 0) == .wait(.seconds(2)))
+        _ = machine.retryDue()
+        var end = JobFailure(limit)
+        end.isRetryable = false
+        #expect(machine.streamEnded(.failed(limit), chance: 0) == .complete(.failed(end)))
+        #expect(end.code == "gateway_rate_limited" && machine.spent.failures == 3)
+        limit.retryAfter = .seconds(61)
+        var impatient = Self.machine()
+        _ = impatient.begin()
+        end = JobFailure(limit)
+        end.isRetryable = false
+        #expect(impatient.streamEnded(.failed(limit), chance: 0) == .complete(.failed(end)), "it asks for too much")
+    }
+
     @Test func aRateLimitCostsNoTry() {
         let limit = Self.failure(.upgrade, code: "gateway_rate_limited", retryAfter: .seconds(3))
         var machine = Self.machine()

@@ -70,6 +70,17 @@ import Testing
         #expect(gate.isIdle)
     }
 
+    @Test(
+        arguments: [
+            (nil, [], false), (5, [], false), (5, [4, 5], false), (5, [6], true), (5, [9, 2], true), (nil, [9], false),
+        ] as [(UInt64?, [UInt64], Bool)])
+    func whetherItConcernsOneJob(_ mark: UInt64?, _ answers: [UInt64], _ isAlone: Bool) {
+        var gate = RateGate()
+        for number in answers { gate.noteAnswer(to: number) }
+        #expect(RateGate.concernsOneJob(gate, since: mark) == isAlone)
+        #expect(RateGate.concernsOneJob(nil, since: mark) == (mark != nil), "it was forgotten after many answers")
+    }
+
     /// Who was let through before a pause says nothing of the time after it.
     @Test func anOldPassCountsNoMore() {
         var gate = RateGate()

@@ -54,5 +54,55 @@ import Testing
         #expect(gates.remaining(Self.both) < .seconds(30), "the first that opens is waited for")
     }
 
+    /// What every other request passes, one job alone does not: its 429s stop nobody.
+    @Test func aJobThatIsRefusedAlone() throws {
+        let gates = RouteGates()
+        func ask(_ end: RouteGates.End) throws -> RouteGates.Change {
+            let pass = try #require(gates.enter(Self.onlyA, isForced: true))
+            return gates.left(pass, end)
+        }
+        func answered() throws {
+            var pass = try #require(gates.enter(Self.onlyA, isForced: true))
+            gates.answered(&pass)
+            _ = gates.left(pass, .answered)
+        }
+        guard case .shut = try ask(.limited(retryAfter: .zero)) else { throw WrongChange() }
+        let mark = gates.mark
+        guard case .shut = try ask(.limited(retryAfter: .zero, since: mark)) else { throw WrongChange() }
+        try answered()
+        #expect(try ask(.limited(retryAfter: .seconds(60), since: mark)) == .limitedAlone)
+        #expect(gates.isOpen(Self.onlyA))
+        guard case .shut = try ask(.limited(retryAfter: .seconds(60), since: gates.mark)) else { throw WrongChange() }
+        #expect(!gates.isOpen(Self.onlyA), "nobody was answered meanwhile")
+    }
+
+    /// An answer to a request that had gone out before says nothing.
+    @Test func anEarlierRequestSaysNothing() throws {
+        let gates = RouteGates()
+        var early = try #require(gates.enter(Self.onlyA))
+        let refused = try #require(gates.enter(Self.onlyA))
+        _ = gates.left(refused, .limited(retryAfter: .zero))
+        let mark = gates.mark
+        gates.answered(&early)
+        let again = try #require(gates.enter(Self.onlyA, isForced: true))
+        guard case .shut = gates.left(again, .limited(retryAfter: .zero, since: mark)) else { throw WrongChange() }
+    }
+
+    /// So many were answered that the gate was forgotten.
+    @Test func manyAnswersSayTheSame() throws {
+        let gates = RouteGates()
+        let refused = try #require(gates.enter(Self.onlyA))
+        _ = gates.left(refused, .limited(retryAfter: .zero))
+        let mark = gates.mark
+        for _ in 0..<RateGate.enoughCredit {
+            var pass = try #require(gates.enter(Self.onlyA, isForced: true))
+            gates.answered(&pass)
+            _ = gates.left(pass, .answered)
+        }
+        #expect(gates.rememberedCount == 0)
+        let again = try #require(gates.enter(Self.onlyA))
+        #expect(gates.left(again, .limited(retryAfter: nil, since: mark)) == .limitedAlone)
+    }
+
     struct WrongChange: Error {}
 }

@@ -124,8 +124,9 @@ extension JobExecution {
         host.board.gateMayHaveOpened()
     }
 
-    func leaveGate(_ end: RouteGates.End) {
-        guard let pass else { return }
+    @discardableResult
+    func leaveGate(_ end: RouteGates.End) -> RouteGates.Change {
+        guard let pass else { return .none }
         self.pass = nil
         let metadata: Logger.Metadata = [
             LogKey.gateway: "\(pass.key.gateway)", LogKey.model: "\(pass.key.model)",
@@ -135,14 +136,20 @@ extension JobExecution {
                 level: level, message,
                 metadata: metadata.merging([LogKey.waitMilliseconds: "\(pause.milliseconds)"]) { $1 })
         }
-        switch host.gates.left(pass, end) {
+        let change = host.gates.left(pass, end)
+        if case .limited = end { limitMarks[pass.key] = host.gates.mark }
+        switch change {
         case .none: break
         case .shut(let pause):
             host.counters.rateLimited.add(1, ordering: .relaxed)
             tell(.info, "rate limited", pause)
+        case .limitedAlone:
+            host.counters.rateLimited.add(1, ordering: .relaxed)
+            tell(.info, "rate limited, while others are answered: the job's own failure", .zero)
         case .coolsDown(let pause): tell(.warning, "model cools down after failures", pause)
         }
         host.board.gateMayHaveOpened()
+        return change
     }
 
     /// It has failed before its first output, or its wait is over: it asks again if a gate lets it.

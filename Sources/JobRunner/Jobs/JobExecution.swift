@@ -37,6 +37,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     var gatewayStream: GatewayStream?
     /// While a request is under way.
     var pass: RouteGates.Pass?
+    /// Where requests had come when this job met its last 429, by model.
+    var limitMarks: [RouteKey: UInt64] = [:]
     var timings = JobTimings()
     /// The longest answer of those that broke off, where it started over: it was paid for.
     var bestPartial: Box<(log: AnswerLog, charge: Charge?)>?
@@ -202,8 +204,9 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
             leaveGate(end == .complete ? .answered : .other)
             return goOn(after: end)
         }
-        let failure = failureBeforeOutput(end)
-        leaveGate(failure.map(Self.gateEnd) ?? (end == .complete ? .answered : .other))
+        var failure = failureBeforeOutput(end)
+        let change = leaveGate(failure.map(gateEnd) ?? (end == .complete ? .answered : .other))
+        failure?.concernsJobAlone = change == .limitedAlone
         var judged = end
         switch failure.map({ routes.failed($0) }) {
         case .next:
@@ -230,10 +233,10 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
         }
     }
 
-    private static func gateEnd(_ failure: GatewayFailure) -> RouteGates.End {
+    private func gateEnd(_ failure: GatewayFailure) -> RouteGates.End {
         switch failure.fallbackCause {
-        case .rateLimited where failure.code == "gateway_rate_limited" && failure.isRetryable:
-            .limited(retryAfter: failure.retryAfter)
+        case .rateLimited where failure.isRetryable:
+            .limited(retryAfter: failure.retryAfter, since: pass.flatMap { limitMarks[$0.key] })
         // A key that is refused says so at once, and to everybody.
         case .unavailable where !failure.isKeyRefusal: .unavailable
         default: .other

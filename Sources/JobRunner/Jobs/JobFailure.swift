@@ -17,6 +17,8 @@ package struct JobFailure: Sendable, Equatable {
     package var stage: Stage
     /// What the gateway asked for.
     package var retryAfter: Duration?
+    /// A 429 that others are not met with: it counts as any other failure that a try may cure.
+    var concernsJobAlone = false
 
     package init(
         type: String, code: String, message: String, param: String? = nil, isRetryable: Bool, stage: Stage,
@@ -36,10 +38,18 @@ package struct JobFailure: Sendable, Equatable {
             type: Self.type(of: failure), code: failure.code, message: failure.message, param: failure.upstreamParam,
             isRetryable: failure.isRetryable, stage: Stage(rawValue: failure.stage.rawValue) ?? .streaming,
             retryAfter: failure.retryAfter)
+        concernsJobAlone = failure.concernsJobAlone
     }
 
-    /// The gateway asks for fewer requests (429): nobody's failure.
-    var isRateLimit: Bool { code == "gateway_rate_limited" }
+    /// The gateway asks for fewer requests (429): nobody's failure, unless others are answered meanwhile.
+    var isRateLimit: Bool { code == "gateway_rate_limited" && !concernsJobAlone }
+
+    /// What a job ends with: if others are answered where it is refused again and again, asking once more is no use.
+    var asEnd: JobFailure {
+        var failure = self
+        if concernsJobAlone { failure.isRetryable = false }
+        return failure
+    }
 
     package init(_ invalid: InvalidJob) {
         self.init(

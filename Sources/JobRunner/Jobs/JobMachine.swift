@@ -149,7 +149,7 @@ struct JobMachine: Sendable {
             phase = .waiting
             return .yield
         }
-        guard let wait = nextWait(failure, chance: chance) else { return finish(.failed(failure)) }
+        guard let wait = nextWait(failure, chance: chance) else { return finish(.failed(failure.asEnd)) }
         if isDraining { return giveBack() }
         if wait > policy.longestInWorker { return move(.park(wait)) }
         phase = .backingOff

@@ -32,6 +32,8 @@ struct RateGate: Sendable {
     private var epoch = 0
     /// Pauses since it was open last.
     private var pauses = 0
+    /// The highest number of a request that was answered.
+    private var lastAnswered: UInt64 = 0
 
     /// Whether a request may go now. Asks only.
     mutating func isOpen(now: UInt64) -> Bool {
@@ -90,6 +92,21 @@ struct RateGate: Sendable {
         } else if isFirst || retryAfter != nil {
             state = .shut(until: until)
         }
+    }
+
+    /// A request was answered. - Parameter number: of the request; later ones have higher numbers.
+    mutating func noteAnswer(to number: UInt64) { lastAnswered = max(lastAnswered, number) }
+
+    /// Whether a 429 concerns the job alone that meets it: it has met one before, and since then others that went out later were
+    /// answered. What nobody else meets, as a request that is larger than what others leave of a minute's tokens, must not stop
+    /// them: the gate stays as it is, and the 429 counts among the job's own failures.
+    ///
+    /// - Parameters:
+    ///   - gate: `nil`: so many were answered that it has been forgotten.
+    ///   - mark: the number of the last request that had gone out when the job met its last 429; `nil`: it has met none.
+    static func concernsOneJob(_ gate: RateGate?, since mark: UInt64?) -> Bool {
+        guard let mark else { return false }
+        return gate.map { $0.lastAnswered > mark } ?? true
     }
 
     /// How long it stays shut; zero where it is not.

@@ -23,6 +23,8 @@ final class RouteGates: Sendable {
         let skipped: FallbackCause?
         fileprivate let rate: RateGate.Pass
         fileprivate let health: HealthGate.Pass
+        /// Later requests have higher ones.
+        fileprivate let number: UInt64
         /// The gates have heard what they need; it only counts as under way.
         fileprivate var isAnswered = false
     }
@@ -30,8 +32,8 @@ final class RouteGates: Sendable {
     /// How a request ended.
     enum End: Sendable, Equatable {
         case answered
-        /// 429.
-        case limited(retryAfter: Duration?)
+        /// 429. `since`: the `mark` of the last one that the same job met at this model.
+        case limited(retryAfter: Duration?, since: UInt64? = nil)
         /// Nothing came, and the gateway is to blame.
         case unavailable
         /// It says nothing about the gateway.
@@ -43,6 +45,8 @@ final class RouteGates: Sendable {
         case none
         /// A rate limit; shut for so long.
         case shut(Duration)
+        /// A rate limit that this job alone meets (`RateGate.concernsOneJob`).
+        case limitedAlone
         case coolsDown(Duration)
     }
 
@@ -58,6 +62,8 @@ final class RouteGates: Sendable {
         /// Requests under way.
         var models: [RouteKey: Int] = [:]
         var gateways: [String: Int] = [:]
+        /// Requests that were let through.
+        var entered: UInt64 = 0
         var limits: Limits
         var coolDowns: [String: CoolDownPolicy]
         /// Of the keys of `rates` and `health`.
@@ -127,11 +133,15 @@ final class RouteGates: Sendable {
             guard let (key, skipped) = choose(lane, &state, now) else { return nil }
             guard isForced || isFree(key, &state, now) else { return nil }
             state.count(key, 1)
+            state.entered &+= 1
             return Pass(
                 key: key, skipped: skipped, rate: state.rates[key]?.enter(now: now) ?? RateGate.open,
-                health: state.health[key]?.enter(now: now) ?? HealthGate.closed)
+                health: state.health[key]?.enter(now: now) ?? HealthGate.closed, number: state.entered)
         }
     }
+
+    /// To remember with a 429: who enters from now on has a higher number.
+    var mark: UInt64 { state.withLock { $0.entered } }
 
     /// The gateway began to answer.
     func answered(_ pass: inout Pass) {
@@ -148,8 +158,12 @@ final class RouteGates: Sendable {
             guard !pass.isAnswered else { return .none }
             switch end {
             case .answered, .other: settle(pass, end, &state)
-            case .limited(let retryAfter):
+            case .limited(let retryAfter, let mark):
                 state.health[pass.key]?.left(pass.health)
+                if RateGate.concernsOneJob(state.rates[pass.key], since: mark) {
+                    settleRate(pass, &state) { $0.left(pass.rate) }
+                    return .limitedAlone
+                }
                 var gate = state.rates[pass.key] ?? RateGate()
                 gate.limited(pass.rate, retryAfter: retryAfter, now: now, chance: Double.random(in: 0..<1))
                 state.rates[pass.key] = gate
@@ -232,7 +246,11 @@ final class RouteGates: Sendable {
     private func settle(_ pass: Pass, _ end: End, _ state: inout State) {
         let isAnswer = end == .answered
         defer { state.forgetIfIdle(pass.key) }
-        settleRate(pass, &state) { isAnswer ? $0.answered(pass.rate) : $0.left(pass.rate) }
+        settleRate(pass, &state) { gate in
+            guard isAnswer else { return gate.left(pass.rate) }
+            gate.noteAnswer(to: pass.number)
+            gate.answered(pass.rate)
+        }
         guard var gate = state.health[pass.key] else { return }
         if isAnswer { gate.answered() } else { gate.left(pass.health) }
         state.health[pass.key] = gate.isIdle ? nil : gate
