@@ -140,7 +140,7 @@ import Testing
         (#"{"model":"gpt",\#(messages),"job":[]}"#, "job"),
         (#"{"model":"gpt",\#(messages),"job":{"ID":"x"}}"#, "job.ID"),
         (#"{"model":"gpt",\#(messages),"job":{"id":7}}"#, "job.id"),
-        (#"{"model":"gpt",\#(messages),"job":{"id":"other"}}"#, "job.id"),
+        (#"{"model":"gpt",\#(messages),"job":{"id":""}}"#, "job.id"),
         (#"{"model":"gpt",\#(messages),"job":{"customer":"other"}}"#, "job.customer"),
         (#"{"model":"gpt",\#(messages),"job":{"metadata":"x"}}"#, "job.metadata"),
         (#"{"model":"gpt",\#(messages),"job":{"deadline":"tomorrow"}}"#, "job.deadline"),
@@ -167,6 +167,76 @@ import Testing
             #expect(error.id == "j" || field == "job.id", "the sender can be told")
             #expect(error.replyTo == "chat.reply.acme" || field == "job.customer")
             #expect(!error.reason.contains("canary"), "never the prompt")
+        }
+    }
+
+    /// Libraries fill in `message_id` and `reply_to`: whatever stands there, the body's word counts.
+    @Test(
+        arguments: [
+            (JobEnvelope(messageID: "j", replyTo: "chat.reply.acme.web"), []),
+            (JobEnvelope(messageID: "other", replyTo: "chat.reply.acme.web"), ["message_id"]),
+            (JobEnvelope(messageID: "", replyTo: ""), ["message_id", "reply_to"]),
+            (JobEnvelope(messageID: "j", replyTo: "6f1c-celery-result"), ["reply_to"]),
+            (JobEnvelope(messageID: "9b2d 7a/01", replyTo: "chat.reply.rival"), ["message_id", "reply_to"]),
+            (JobEnvelope(messageID: "a\nb", replyTo: DirectReplyNameTests.good), ["message_id", "reply_to"]),
+            (
+                JobEnvelope(messageID: String(repeating: "x", count: 255), replyTo: "amq.rabbitmq.reply-to"),
+                ["message_id", "reply_to"]
+            ),
+        ] as [(JobEnvelope, [String])])
+    func theBodyCounts(envelope: JobEnvelope, overruled: [String]) throws {
+        let block = #""job":{"id":"j","customer":"acme","reply_to":"chat.reply.acme.web"}"#
+        let job = try Self.parse(#"{"model":"gpt",\#(Self.messages),\#(block)}"#, envelope)
+        #expect(job.key == JobKey(customer: "acme", id: "j") && job.replyTo == "chat.reply.acme.web")
+        #expect(job.overruled == overruled)
+        do throws(InvalidJob) {
+            _ = try Self.parse(#"{"model":"none",\#(Self.messages),\#(block)}"#, envelope)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.id == "j" && error.replyTo == "chat.reply.acme.web", "refused under the same name")
+        }
+    }
+
+    /// What no library sets by itself has to be the same.
+    @Test(arguments: [
+        (JobEnvelope(customer: "bob"), "job.customer"), (JobEnvelope(profile: "bare"), "job.profile"),
+        (JobEnvelope(webhook: "other"), "job.webhook"), (JobEnvelope(deadline: "2031-01-31T12:00:00Z"), "job.deadline"),
+    ])
+    func theseHaveToAgree(envelope: JobEnvelope, field: String) {
+        do throws(InvalidJob) {
+            _ = try Self.parse(
+                #"{"model":"gpt",\#(Self.messages),"job":{"id":"j","customer":"acme","profile":"quick","webhook":"hook","deadline":"2030-01-31T12:00:00Z"}}"#,
+                envelope)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.field == field)
+        }
+    }
+
+    @Test(arguments: [
+        "", " ", "utf-8", "UTF-8", "utf8", "UTF8", " Utf-8 ", "utf_8", "UTF 8", "identity", "Identity", "binary", "us-ascii",
+        "8bit", "charset=utf-8", "charset=UTF-8", "identity, utf-8", "utf-8;",
+    ])
+    func noEncoding(text: String) throws {
+        let envelope = JobEnvelope(messageID: "j", contentEncoding: text, customer: "acme")
+        #expect(try Self.parse(#"{"model":"gpt",\#(Self.messages)}"#, envelope).id == "j")
+    }
+
+    @Test(arguments: [
+        ("gzip", "gzip"), ("GZIP", "gzip"), ("gzip:UTF-8", "gzip"), ("utf-8, br", "br"), (" deflate ", "deflate"),
+        ("zstd", "zstd"), ("base64", "base64"), ("utf-16", "utf-16"), ("iso-8859-1", "iso-8859-1"),
+        ("charset=utf-16le", "utf-16le"), ("my \"canary\"", "something else than utf-8"),
+        (String(repeating: "x", count: 200), "something else than utf-8"),
+    ])
+    func encodingsAreNamed(text: String, name: String) {
+        do throws(InvalidJob) {
+            _ = try Self.parse(
+                #"{"model":"gpt",\#(Self.messages)}"#,
+                JobEnvelope(messageID: "j", contentEncoding: text, customer: "acme"))
+            Issue.record("accepted")
+        } catch {
+            #expect(error.field == "content_encoding" && error.reason.hasPrefix("content_encoding is \(name), "))
+            #expect(error.reason.contains("publish the JSON as it is, in UTF-8"))
         }
     }
 

@@ -26,6 +26,8 @@ public struct Job: Sendable, Equatable {
     public var correlationID: String?
     /// Of the backend.
     public var trace: TraceContext?
+    /// Properties that say something else than the body, which counts: `message_id`, `reply_to`.
+    public var overruled: [String] = []
 
     public var key: JobKey { JobKey(customer: customer, id: id) }
 }

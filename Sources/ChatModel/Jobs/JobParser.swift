@@ -45,28 +45,24 @@ public struct JobParser: Sendable {
         // Who asks is found out first, also of a body that is broken elsewhere, so that the sender gets an answer.
         let result = readBody(body)
         let block = (try? result.get())?.job ?? JobBlock()
-        let saidID = Result { () throws(InvalidJob) in
-            try agree("job.id", block.id, "message_id", envelope.messageID)
-        }
+        // Libraries fill in these two properties by themselves, so the body's word counts before theirs.
+        let id = block.id ?? envelope.messageID
+        let replyTo = block.replyTo ?? envelope.replyTo
         let saidCustomer = Result { () throws(InvalidJob) in try self.customer(block, envelope) }
-        if let id = (try? saidID.get()).flatMap({ $0 }), Identifier.isValid(id, maximum: 128) { draft.id = id }
+        if let id, Identifier.isValid(id, maximum: 128) { draft.id = id }
         let known: String? = if case .success(let customer) = saidCustomer { customer } else { answered(envelope) }
         if let known, Identifier.isValid(known, maximum: 64) { draft.customer = known }
-        let saidQueue = Result { () throws(InvalidJob) in
-            try agree("job.reply_to", block.replyTo, "reply_to", envelope.replyTo)
-        }
-        if case .success(let queue?) = saidQueue, let known = draft.customer, PlainText.isValid(queue),
-            rules.replies.allows(queue, for: known)
+        if let replyTo, let known = draft.customer, PlainText.isValid(replyTo),
+            rules.replies.allows(replyTo, for: known)
         {
-            draft.replyTo = queue
+            draft.replyTo = replyTo
         }
-        let (id, customer) = (try saidID.get(), try saidCustomer.get())
+        let customer = try saidCustomer.get()
         if let header = envelope.mistypedHeader {
             throw InvalidJob(field: header, reason: "the header \(header) must be a string")
         }
-        let replyTo = try saidQueue.get()
-        if let encoding = envelope.contentEncoding, !encoding.isEmpty, encoding != "identity" {
-            throw InvalidJob(field: "content_encoding", reason: "a content encoding is not supported: send plain JSON")
+        if let problem = envelope.contentEncoding.flatMap(ContentEncoding.problem(of:)) {
+            throw InvalidJob(field: "content_encoding", reason: problem)
         }
         if let priority = envelope.priority, priority > Self.mostPriority {
             throw InvalidJob(
@@ -99,6 +95,9 @@ public struct JobParser: Sendable {
                 throw InvalidJob(field: "job.webhook", reason: problem)
             }
         }
+        let overruled = [
+            ("message_id", block.id, envelope.messageID), ("reply_to", block.replyTo, envelope.replyTo),
+        ].filter { !agrees($0.1, $0.2) }.map(\.0)
         return Job(
             id: job, customer: owner, model: model, route: route,
             fallbacks: rules.fallbacks(of: model, route, profile: profile),
@@ -108,7 +107,7 @@ public struct JobParser: Sendable {
             webhook: webhook,
             deadline: try deadline(block, envelope), metadata: block.metadata,
             correlationID: try checked(envelope.correlationID, "correlation_id", maximum: 255),
-            trace: envelope.trace)
+            trace: envelope.trace, overruled: overruled)
     }
 
     private func readBody(_ body: [UInt8]) -> Result<JobDocument, InvalidJob> {
@@ -153,7 +152,9 @@ public struct JobParser: Sendable {
         }
         guard rules.replies.allows(name, for: customer) else {
             throw InvalidJob(
-                field: "reply_to", reason: "this customer may not be answered on that queue (replies.allow)",
+                field: "reply_to",
+                reason: "this customer may not be answered on that queue (replies.allow); if a library sets the property "
+                    + "reply_to by itself, name the queue in job.reply_to",
                 code: "reply_queue_forbidden")
         }
         return name
@@ -184,13 +185,16 @@ public struct JobParser: Sendable {
         return text
     }
 
-    /// The same thing may be said in the body and in the properties, but not differently.
+    private func agrees(_ inBody: String?, _ inProperties: String?) -> Bool {
+        guard let inBody, let inProperties else { return true }
+        return inBody.utf8.elementsEqual(inProperties.utf8)
+    }
+
+    /// What no library sets by itself may be said in the body and in the properties, but not differently.
     private func agree(
         _ field: String, _ inBody: String?, _ property: String, _ inProperties: String?
     ) throws(InvalidJob) -> String? {
-        guard let inBody, let inProperties, !inBody.utf8.elementsEqual(inProperties.utf8) else {
-            return inBody ?? inProperties
-        }
+        if agrees(inBody, inProperties) { return inBody ?? inProperties }
         throw InvalidJob(field: field, reason: "\(field) and \(property) say different things")
     }
 }

@@ -96,7 +96,9 @@ package enum ControlMessage: Sendable, Equatable {
         let properties = delivery.properties
         let header = properties.headers.string("x-customer")
         if let type = properties.type, type != "cancel" { throw Unreadable(reason: "its type is not cancel") }
-        let id = try agree("id", body["id"]?.stringValue, properties.messageID)
+        // As of jobs: libraries fill in the property by themselves, so the body's word counts.
+        let said = body["id"].flatMap { $0.isNull ? nil : $0 }
+        let id = said == nil ? properties.messageID : said?.stringValue
         var customer = try agree("customer", body["customer"]?.stringValue, header)
         if customers == .userID, !isWorkers {
             guard let user = properties.userID, !user.isEmpty else { throw Unreadable(reason: "user_id is missing") }

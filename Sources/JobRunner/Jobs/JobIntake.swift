@@ -118,6 +118,7 @@ final class JobIntake: Sendable {
         } catch {
             return refuse(delivery, error, on: loop)
         }
+        if !job.overruled.isEmpty { tellOverruled(job, of: delivery) }
         let isKnown = board.known(job.key) != nil
         let finished = FinishedDelivery(delivery, workerUser: host.user)
         if !isKnown, host.control.isFinished(job.key, finished) { return host.acknowledge(delivery.tag) }
@@ -130,6 +131,15 @@ final class JobIntake: Sendable {
             // What the other had begun stands in the journal, or it had not begun.
             self.host.journal.catchUp { loop.execute { self.claimed(execution) } }
         }
+    }
+
+    private func tellOverruled(_ job: Job, of delivery: Delivery) {
+        host.logger.debug(
+            "a property says something else than the job's body, which counts",
+            metadata: [
+                LogKey.job: "\(job.id)", LogKey.customer: "\(job.customer)",
+                LogKey.overruled: "\(job.overruled.joined(separator: " "))", LogKey.queue: "\(delivery.queue)",
+            ])
     }
 
     private func claimed(_ execution: JobExecution) {

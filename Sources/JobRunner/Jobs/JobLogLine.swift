@@ -65,6 +65,8 @@ package enum LogKey {
     package static let fallbackFrom = "fallback.from"
     package static let fallbackReason = "fallback.reason"
     package static let queue = "amqp.queue"
+    /// Names of properties whose word does not count.
+    package static let overruled = "amqp.overruled"
     package static let count = "count"
     package static let answerBytes = "answer.bytes"
     package static let totalMilliseconds = "total.ms"
