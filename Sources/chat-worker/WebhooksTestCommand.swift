@@ -76,6 +76,9 @@ extension WebhookOutcome.Kind {
         case .timeout:
             "no whole answer within webhooks.timeout: look at firewalls in between, then at the endpoint itself"
         case .invalidResponse: "look at the port of the URL: what answers there speaks no HTTP"
+        case .proxyDown: "look at webhooks.proxy and webhooks.proxy_credentials_file; the endpoint was not asked"
+        case .proxyRefused:
+            "look at the proxy's log: it may not be allowed to connect there, or could not; then at the endpoint"
         case .delivered, .status, .refused, .closed, .abandoned, .crowded: nil
         }
     }

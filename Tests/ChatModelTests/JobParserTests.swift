@@ -214,7 +214,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "utf-8", "UTF-8", "utf8", "UTF8", " Utf-8 ", "utf_8", "UTF 8", "identity", "Identity", "binary", "us-ascii",
+        "", " ", "utf-8", "UTF-8", "utf8", "UTF8", " Utf-8 ", "utf_8", "UTF 8", "identity", "Identity", "binary",
+        "us-ascii",
         "8bit", "charset=utf-8", "charset=UTF-8", "identity, utf-8", "utf-8;",
     ])
     func noEncoding(text: String) throws {

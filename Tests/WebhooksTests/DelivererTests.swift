@@ -7,7 +7,7 @@ import Testing
 @testable import Webhooks
 
 /// Keeps what is logged.
-private struct RecordingLogHandler: LogHandler {
+struct RecordingLogHandler: LogHandler {
     final class Lines: Sendable {
         let lines = Mutex<[(level: Logger.Level, message: String, metadata: Logger.Metadata)]>([])
     }
@@ -33,7 +33,7 @@ private struct RecordingLogHandler: LogHandler {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct DelivererTests {
-    private static func with<T>(
+    static func with<T>(
         _ configuration: WebhookConfiguration, body: (WebhookDeliverer, RecordingLogHandler.Lines) async throws -> T
     ) async throws -> T {
         let lines = RecordingLogHandler.Lines()

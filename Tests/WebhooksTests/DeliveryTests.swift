@@ -45,6 +45,8 @@ extension WebhookTask {
             (.tls, 0, nil, .retry(after: .seconds(5))),
             (.closed, 0, nil, .retry(after: .seconds(5))),
             (.invalidResponse, 0, nil, .retry(after: .seconds(5))),
+            // Not the endpoint's doing, but it may be.
+            (.proxyRefused, 0, nil, .retry(after: .seconds(5))), (.proxyRefused, 7, nil, .dead(.triesExhausted)),
             // Slow down.
             (.timeout, 0, nil, .retry(after: .seconds(60))),
             (.status(429), 0, nil, .retry(after: .seconds(60))),
@@ -72,6 +74,19 @@ extension WebhookTask {
     }
 
     /// However few its tries, also where a breaker holds it up; a clock that was set back makes nothing old.
+    /// No try is spent; it waits half as long as it is old, between 5 s and 5 min, until it is too old.
+    @Test(
+        arguments: [
+            (0, 5_000), (9_000, 5_000), (60_000, 30_000), (86_400_000, 300_000), (4 * 86_400_000, nil), (-5_000, 5_000),
+        ] as [(Int64, Int64?)])
+    func whileTheProxyIsAway(age: Int64, wait: Int64?) {
+        let task = WebhookTask.sample(tries: 7)
+        let decision = WebhookDelivery.decide(
+            outcome: WebhookOutcome(kind: .proxyDown), task: task, configuration: Self.standard,
+            now: task.createdAt + age, random: 0)
+        #expect(decision == wait.map { .postpone(.milliseconds($0)) } ?? .dead(.tooOld))
+    }
+
     @Test(arguments: [(259_200_000, false), (259_200_001, true), (-5, false)] as [(Int64, Bool)])
     func whatIsTooOldIsGivenUp(age: Int64, isTooOld: Bool) {
         var task = WebhookTask.sample()

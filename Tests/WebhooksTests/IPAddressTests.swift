@@ -108,7 +108,18 @@ import Testing
             ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", [], []),
             ("fe80::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", [], []),
             ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", [], []),
+            // The address inside decides; next to the networks nobody has any.
             ("64:ff9b::", "64:ff9b::ffff:ffff", [], []), ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", [], []),
+            ("64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", ["64:ff9b::8.8.8.8"], ["64:ff9b::1.1.1.1"]),
+            ("64:ff9a:ffff::8.8.8.8", "64:ff9b::1:8.8.8.8", [], []),
+            ("64:ff9b:1::127.0.0.1", "64:ff9b:1::192.168.1.1", ["64:ff9b:1::8.8.8.8"], ["64:ff9b:1:fffe::8.8.8.8"]),
+            ("64:ff9b:0:1::8.8.8.8", "64:ff9b:2::8.8.8.8", [], []),
+            // Around bits 64 to 71, behind a prefix of 48, 56 and 64 bits.
+            ("64:ff9b:1:a00:0:100::", "64:ff9b:1:a00:0:100:808:808", ["64:ff9b:1:808:8:800::"], []),
+            ("64:ff9b:1:a:0:100::", "64:ff9b:1:7f:0:1::", ["64:ff9b:1:8:8:808::"], []),
+            ("64:ff9b:1:0:a:1:100::", "64:ff9b:1:0:c0:a801:100::", ["64:ff9b:1:0:8:808:800::"], []),
+            // No form has anything else than zeros there.
+            ("64:ff9b:1:0:100::8.8.8.8", "64:ff9b:1:808:108:800::", [], []),
             ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", [], ["2003::"]),
             ("2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", [], ["2001:200::"]),
             ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", ["2001:db7:ffff::"], ["2001:db9::"]),
@@ -128,6 +139,28 @@ import Testing
         for good in before + after {
             #expect(guardian.refusal(of: try #require(IPAddress(good))) == nil, "\(good)")
         }
+    }
+
+    /// What the configuration says holds for the address inside as for the one around it.
+    @Test(
+        arguments: [
+            (allowed: "10.0.0.0/8", only: nil, denied: nil, "64:ff9b::10.0.0.1", true),
+            ("64:ff9b::/96", nil, nil, "64:ff9b::10.0.0.1", true),
+            (nil, "8.8.8.0/24", nil, "64:ff9b::8.8.8.8", true), (nil, "64:ff9b::/96", nil, "64:ff9b::8.8.8.8", true),
+            (nil, "64:ff9b::/96", nil, "64:ff9b::10.0.0.1", false),
+            (nil, "8.8.4.0/24", nil, "64:ff9b::8.8.8.8", false),
+            (nil, nil, "8.8.8.0/24", "64:ff9b::8.8.8.8", false), (nil, nil, "64:ff9b::/96", "64:ff9b::8.8.8.8", false),
+            ("64:ff9b::/96", "64:ff9b::/96", "10.0.0.0/8", "64:ff9b::8.8.8.8", true),
+        ] as [(allowed: String?, only: String?, denied: String?, address: String, passes: Bool)])
+    func theConfigurationJudgesTranslatedAddresses(
+        allowed: String?, only: String?, denied: String?, address: String, passes: Bool
+    ) throws {
+        func networks(_ text: String?) throws -> [CIDRBlock] {
+            try text.map { [try #require(CIDRBlock($0))] } ?? []
+        }
+        let guardian = AddressGuard(
+            allowed: try networks(allowed), only: try networks(only), denied: try networks(denied))
+        #expect((guardian.refusal(of: try #require(IPAddress(address))) == nil) == passes)
     }
 
     @Test func everyNetworkOfTheListParses() {

@@ -15,7 +15,15 @@ final class RawAnswerServer: Sendable {
     }
 
     private let channel: any Channel
+    private let connections: Connections
     var port: Int { channel.localAddress?.port ?? 0 }
+
+    /// Connections that were made, and those of them that are closed.
+    final class Connections: Sendable {
+        let counts = Mutex((made: 0, closed: 0))
+    }
+    var made: Int { connections.counts.withLock { $0.made } }
+    var closed: Int { connections.counts.withLock { $0.closed } }
 
     /// - Parameters:
     ///   - tls: speaks HTTP/2 over it; `nil` is HTTP/1.1 in the clear.
@@ -25,11 +33,15 @@ final class RawAnswerServer: Sendable {
         tls: NIOSSLContext? = nil, greeting: [UInt8] = Frames.settings(),
         answer: @escaping @Sendable (_ stream: UInt32) -> Answer
     ) async throws {
+        let connections = Connections()
+        self.connections = connections
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: 1_024)
             // RST instead of FIN leaves no port behind that could not be used for a minute.
             .childChannelInitializer { channel in
+                connections.counts.withLock { $0.made += 1 }
+                channel.closeFuture.whenComplete { _ in connections.counts.withLock { $0.closed += 1 } }
                 (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
                     .whenFailure { _ in }
                 return channel.eventLoop.makeCompletedFuture {

@@ -80,6 +80,134 @@ import Testing
         }
     }
 
+    private static let tunnel = "HTTP/1.1 200 Connection established\r\n\r\n"
+
+    /// Credentials go to the proxy only, also with the tunnel for https.
+    @Test(arguments: [true, false]) func theProxyIsToldWhoAsks(hasCredentials: Bool) async throws {
+        try await ScriptedServer.with(script: { request in
+            guard request.line.hasPrefix("CONNECT ") else { return .reply(okay) }
+            return request.headers["proxy-authorization"] == "Basic dXNlcjpwOncgw7w="
+                ? .reply(Self.tunnel)
+                : .reply("HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n")
+        }) { proxy in
+            var configuration = SenderSupport.configuration()
+            configuration.proxy = .init(
+                host: "127.0.0.1", port: proxy.port,
+                credentials: hasCredentials ? .init(user: "user", password: "p:w ü") : nil)
+            try await SenderSupport.withSender(configuration) { sender in
+                let outcome = await sender.post(SenderSupport.task("http://hooks.test:8080/a"))
+                #expect(outcome.kind == (hasCredentials ? .delivered : .proxyDown), "\(outcome)")
+                #expect(!outcome.detail.contains("user"))
+            }
+            let posts = proxy.seen.requests.filter { $0.line.hasPrefix("POST") }
+            #expect(posts.count == (hasCredentials ? 1 : 0))
+            #expect(posts.allSatisfy { $0.headers["proxy-authorization"] == nil })
+        }
+    }
+
+    @Test func anHTTPSEndpointIsReachedThroughTheProxy() async throws {
+        let certificates = try await Certificates.shared.value
+        try await ScriptedServer.with(tls: try certificates.server("hooks"), script: { _ in .reply(okay) }) { server in
+            let proxy = try await TunnelServer(port: server.port)
+            var configuration = SenderSupport.configuration(certificateAuthorityFile: certificates.authority)
+            configuration.proxy = .init(host: "127.0.0.1", port: proxy.port)
+            try await SenderSupport.withSender(configuration) { sender in
+                for _ in 0..<2 {
+                    let outcome = await sender.post(SenderSupport.task("https://hooks.test:\(server.port)/a"))
+                    #expect(outcome.kind == .delivered, "\(outcome)")
+                }
+                let other = await sender.post(SenderSupport.task("https://other.test:\(server.port)/a"))
+                #expect(other.kind == .tls, "the certificate is the endpoint's: \(other)")
+            }
+            #expect(proxy.asked == ["CONNECT hooks.test:\(server.port)", "CONNECT other.test:\(server.port)"])
+            await proxy.stop()
+        }
+    }
+
+    /// An address in a URL is judged as without a proxy, and so are those of a name that the worker looks up.
+    @Test(
+        arguments: [
+            ("http://127.0.0.1:1/", true, nil), ("http://10.0.0.1/", true, nil),
+            ("http://[64:ff9b::a00:1]/", true, nil),
+            ("http://hooks.test/", false, "10.0.0.1"), ("http://hooks.test/", false, "169.254.169.254"),
+            ("http://hooks.test/", false, "64:ff9b::7f00:1"), ("http://hooks.test/", false, nil),
+        ] as [(String, Bool, String?)])
+    func aProxyOpensNoPrivateNetwork(url: String, resolves: Bool, address: String?) async throws {
+        try await ScriptedServer.with(script: { _ in .reply(Self.tunnel) }) { proxy in
+            var configuration = SenderSupport.configuration(allowed: [])
+            configuration.insecureHosts = ["127.0.0.1", "10.0.0.1", "64:ff9b::a00:1", "hooks.test"]
+            configuration.proxy = .init(host: "127.0.0.1", port: proxy.port, resolvesNames: resolves)
+            let resolver = TableResolver(address.map { ["hooks.test": [$0]] } ?? [:])
+            try await SenderSupport.withSender(configuration, resolver: resolver) { sender in
+                let outcome = await sender.post(SenderSupport.task(url))
+                #expect(outcome.kind == (address == nil && !resolves ? .dns : .refused), "\(outcome)")
+            }
+            #expect(proxy.seen.requests.isEmpty)
+        }
+    }
+
+    /// The proxy is asked for the address that was judged, and the endpoint's name stays what it is.
+    @Test func theProxyIsAskedForTheJudgedAddress() async throws {
+        try await ScriptedServer.with(script: { request in
+            request.line.hasPrefix("CONNECT ") ? .reply(Self.tunnel) : .reply(okay)
+        }) { proxy in
+            var configuration = SenderSupport.configuration()
+            configuration.proxy = .init(host: "127.0.0.1", port: proxy.port, resolvesNames: false)
+            for address in ["8.8.8.8", "2a00:1450:4001:81b::200e"] {
+                let resolver = TableResolver(["hooks.test": [address]])
+                try await SenderSupport.withSender(configuration, resolver: resolver) { sender in
+                    let outcome = await sender.post(SenderSupport.task("http://hooks.test:8080/a"))
+                    #expect(outcome.kind == .delivered, "\(outcome)")
+                }
+            }
+            #expect(
+                proxy.seen.requests.map(\.line) == [
+                    "CONNECT 8.8.8.8:8080 HTTP/1.1", "POST /a HTTP/1.1",
+                    "CONNECT [2a00:1450:4001:81b::200e]:8080 HTTP/1.1", "POST /a HTTP/1.1",
+                ])
+            #expect(proxy.seen.requests[1].headers["host"] == "hooks.test:8080")
+        }
+    }
+
+    /// No try is spent while the proxy is away or lets nobody in, and no breaker opens over a proxy.
+    @Test(
+        arguments: [
+            (nil, .proxyDown), ("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n", .proxyDown),
+            ("HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n", .proxyRefused),
+            ("HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno", .proxyRefused),
+            ("HTTP/1.1 504 No\r\n\r\n", .proxyRefused), ("nonsense\r\n\r\n", .proxyRefused), ("", .proxyRefused),
+            ("silence", .proxyRefused),
+        ] as [(String?, WebhookOutcome.Kind)])
+    func aProxysFailureIsNotTheEndpoints(answer: String?, kind: WebhookOutcome.Kind) async throws {
+        let proxy = try await ScriptedServer.start { _ in
+            switch answer {
+            case "silence": .silence
+            case "": .replyAndClose("")
+            default: .reply(answer ?? "")
+            }
+        }
+        if answer == nil { await proxy.stop() }
+        var configuration = SenderSupport.configuration(timeout: .seconds(3))
+        configuration.proxy = .init(host: "127.0.0.1", port: answer == nil ? 1 : proxy.port)
+        configuration.breaker = .init(failures: 1)
+        let task = SenderSupport.task("http://hooks.test:8080/a")
+        try await DelivererTests.with(configuration) { deliverer, lines in
+            for _ in 0..<3 {
+                let result = await deliverer.submit(task)
+                #expect(result.outcome.kind == kind && result.breaker == nil, "\(result)")
+                switch result.decision {
+                case .postpone: #expect(kind == .proxyDown)
+                case .retry: #expect(kind == .proxyRefused)
+                default: Issue.record("\(result)")
+                }
+            }
+            let logged = lines.lines.withLock { $0 }
+            #expect(logged.count == 3)
+            #expect(logged.allSatisfy { $0.level == .error && $0.message.contains("proxy") })
+        }
+        await proxy.stop()
+    }
+
     /// Also in ways that no proxy should.
     @Test(arguments: [
         "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 000 Odd\r\ncontent-length: 0\r\n\r\n",

@@ -42,8 +42,23 @@ import Testing
             ("https://example.com/\r\nX: y", .forbiddenCharacter), ("https://exa\tmple.com", .forbiddenCharacter),
             ("https://example.com/\u{0}", .forbiddenCharacter), ("https://example.com/\u{7f}", .forbiddenCharacter),
             ("https://evil.com\\@127.0.0.1/", .forbiddenCharacter), ("https:\\\\127.0.0.1/", .forbiddenCharacter),
-            ("https://bücher.example/", .forbiddenCharacter), ("https://１２７.0.0.1/", .forbiddenCharacter),
-            ("https://example。com/", .forbiddenCharacter), ("https://example.com/{id}", .forbiddenCharacter),
+            ("https://example.com/bücher", .forbiddenCharacter), ("https://ü@example.com/", .forbiddenCharacter),
+            ("https://example.com/{id}", .forbiddenCharacter),
+            ("https://bücher.example/", .internationalHost(ascii: "xn--bcher-kva.example")),
+            ("https://BÜCHER.example:8443/x", .internationalHost(ascii: "xn--bcher-kva.example")),
+            ("https://m%C3%BCnchen.example/", .internationalHost(ascii: "xn--mnchen-3ya.example")),
+            ("https://faß.example/", .internationalHost(ascii: "xn--fa-hia.example")),
+            ("https://日本語。jp/", .internationalHost(ascii: "xn--wgv71a119e.jp")),
+            ("https://мир.рф?q", .internationalHost(ascii: "xn--h1ahn.xn--p1ai")),
+            ("https://example。com/", .internationalHost(ascii: "example.com")),
+            // Read as others by the rules, or as none.
+            ("https://１２７.0.0.1/", .internationalHost(ascii: nil)),
+            ("https://a\u{0301}.example/", .internationalHost(ascii: nil)),
+            ("https://ﬁsh.example/", .internationalHost(ascii: nil)),
+            ("https://☃.example/", .internationalHost(ascii: nil)),
+            ("https://\u{200d}.example/", .internationalHost(ascii: nil)),
+            ("https://ü..example/", .internationalHost(ascii: nil)),
+            ("https://" + String(repeating: "ü", count: 64) + ".example/", .internationalHost(ascii: nil)),
             ("https://example.com/?a[]=1", .forbiddenCharacter), ("https://example.com/[", .forbiddenCharacter),
             ("https://example.com/%zz", .badPercentEncoding), ("https://example.com/%4", .badPercentEncoding),
             ("https://example.com/%", .badPercentEncoding),
@@ -89,6 +104,15 @@ import Testing
         }
         #expect(throws: WebhookError.invalidURL(.scheme)) { try WebhookTarget(parsing: "localhost:8080/x") }
         #expect(throws: WebhookError.invalidURL(.userInfo)) { try WebhookTarget(parsing: "https://a@b/") }
+    }
+
+    @Test(arguments: [
+        ("https://bücher.example/geheim", "characters beyond ASCII: write it as xn--bcher-kva.example"),
+        ("https://☃.example/geheim", "characters beyond ASCII: write the host name in its ASCII form (xn--...)"),
+    ])
+    func anInternationalHostSaysWhatToWrite(url: String, text: String) {
+        let error = #expect(throws: WebhookError.self) { try WebhookTarget(parsing: url) }
+        #expect(error.map { "\($0)".hasSuffix(text) } == true, "\(String(describing: error))")
     }
 
     @Test func errorsDoNotRepeatTheURL() {

@@ -153,7 +153,8 @@ public struct JobParser: Sendable {
         guard rules.replies.allows(name, for: customer) else {
             throw InvalidJob(
                 field: "reply_to",
-                reason: "this customer may not be answered on that queue (replies.allow); if a library sets the property "
+                reason:
+                    "this customer may not be answered on that queue (replies.allow); if a library sets the property "
                     + "reply_to by itself, name the queue in job.reply_to",
                 code: "reply_queue_forbidden")
         }

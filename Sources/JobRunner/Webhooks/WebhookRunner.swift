@@ -152,8 +152,10 @@ final class WebhookRunner: Sendable {
     private func finish(_ delivery: Delivery, _ task: WebhookTask, _ result: WebhookDeliverer.Result) {
         if let state = result.breaker { endpoints.breaker(of: task.endpoint, is: state) }
         let now = host.wallClock()
-        if result.outcome.kind.isTry {
+        if result.outcome.kind.isTry || result.outcome.kind.isProxys {
             host.metrics.webhooksByOutcome.add(result.record.outcome)
+        }
+        if result.outcome.kind.isTry {
             host.metrics.webhook.record(Double(result.record.latencyMilliseconds) / 1_000)
         }
         switch result.decision {

@@ -2,7 +2,8 @@
 /// worker talk to what stands behind its firewall (SSRF). Judges bytes; a name has to be resolved first.
 public struct AddressGuard: Sendable {
     /// The special-purpose registries of IANA (IPv4 and IPv6), plus the deprecated IPv4-compatible and site-local
-    /// IPv6 networks. Networks that embed an IPv4 address (NAT64, 6to4, Teredo) are refused as a whole.
+    /// IPv6 networks. Networks that embed an IPv4 address (6to4, Teredo) are refused as a whole, but for those of NAT64:
+    /// there the address inside decides, since on an IPv6-only host every IPv4-only receiver has one of them.
     public static let refused: [CIDRBlock] = [
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
@@ -58,9 +59,27 @@ public struct AddressGuard: Sendable {
     public func refusal(of address: IPAddress) -> Refusal? {
         func first(_ networks: [CIDRBlock]) -> CIDRBlock? { networks.first { $0.contains(address) } }
         if let network = first(self.denied) { return .denied(network) }
+        if first(self.allowed) == nil, let inside = NAT64.addresses(in: address) {
+            return refusal(ofTranslated: address, inside)
+        }
         if !self.only.isEmpty, first(self.only) == nil { return .unlisted }
         guard first(self.allowed) == nil else { return nil }
         if let network = first(Self.refused) { return .special(network) }
         return address.isIPv4 || first(Self.assigned) != nil ? nil : .unassigned
+    }
+
+    /// Of an address that a translator makes an IPv4 address of: all that it may make have to pass.
+    private func refusal(ofTranslated address: IPAddress, _ inside: [IPAddress]) -> Refusal? {
+        guard !inside.isEmpty else { return Self.refused.first { $0.contains(address) }.map { .special($0) } }
+        let isListed = only.contains { $0.contains(address) }
+        for inner in inside {
+            switch refusal(of: inner) {
+            case nil: continue
+            case .unlisted where isListed:
+                if let refusal = AddressGuard(allowed: allowed, denied: denied).refusal(of: inner) { return refusal }
+            case let refusal?: return refusal
+            }
+        }
+        return nil
     }
 }

@@ -42,25 +42,39 @@ public struct WebhookURL: Sendable, Hashable {
 
 extension WebhookURL {
     /// What is wrong with a URL; says it without repeating the URL.
-    public enum Problem: String, Error, Sendable {
-        case empty = "is empty"
-        case tooLong = "is longer than 2048 bytes"
-        case forbiddenCharacter = "has a space, control, backslash or other character that must be percent-encoded"
-        case badPercentEncoding = "has a % that two hexadecimal digits do not follow"
-        case scheme = "does not start with https:// (or http://)"
-        case userInfo = "has a user name or password"
-        case fragment = "has a fragment (#)"
-        case noHost = "has no host"
-        case badHost = "has a host that is not a DNS name (write international names in their xn-- form)"
-        case numericHost = "has a host that ends in a number and is not a dotted quad"
-        case badIPv6 = "has a bad IPv6 address, or one without brackets"
-        case badPort = "has a bad port"
+    public enum Problem: Error, Sendable, Equatable, CustomStringConvertible {
+        case empty, tooLong, forbiddenCharacter, badPercentEncoding, scheme, userInfo, fragment, noHost, badHost
+        case numericHost, badIPv6, badPort
+        /// The form to write instead, where it is known for sure.
+        case internationalHost(ascii: String?)
+
+        public var description: String {
+            switch self {
+            case .empty: "is empty"
+            case .tooLong: "is longer than 2048 bytes"
+            case .forbiddenCharacter:
+                "has a space, control, backslash or other character that must be percent-encoded"
+            case .badPercentEncoding: "has a % that two hexadecimal digits do not follow"
+            case .scheme: "does not start with https:// (or http://)"
+            case .userInfo: "has a user name or password"
+            case .fragment: "has a fragment (#)"
+            case .noHost: "has no host"
+            case .badHost: "has a host that is not a DNS name (write international names in their xn-- form)"
+            case .internationalHost(let ascii?): "has a host with characters beyond ASCII: write it as \(ascii)"
+            case .internationalHost(nil):
+                "has a host with characters beyond ASCII: write the host name in its ASCII form (xn--...)"
+            case .numericHost: "has a host that ends in a number and is not a dotted quad"
+            case .badIPv6: "has a bad IPv6 address, or one without brackets"
+            case .badPort: "has a bad port"
+            }
+        }
     }
 
     public init(parsing text: String) throws(Problem) {
         let bytes = Array(text.utf8)
         guard !bytes.isEmpty else { throw .empty }
         guard bytes.count <= Self.maximumLength else { throw .tooLong }
+        if let problem = Self.international(bytes) { throw problem }
         guard bytes.allSatisfy(Self.isAllowed) else { throw .forbiddenCharacter }
         guard let (scheme, rest) = Self.scheme(of: bytes) else { throw .scheme }
         guard !rest.contains(UInt8(ascii: "#")) else { throw .fragment }
@@ -79,6 +93,16 @@ extension WebhookURL {
         }
         let path = String(decoding: rest[end...], as: UTF8.self)
         self.pathAndQuery = path.hasPrefix("/") ? path : "/" + path
+    }
+
+    /// Where the host has letters beyond ASCII, as they are or percent-encoded, what to write instead.
+    private static func international(_ bytes: [UInt8]) -> Problem? {
+        guard let (_, rest) = scheme(of: bytes) else { return nil }
+        let end = rest.firstIndex { "/?#".utf8.contains($0) } ?? rest.endIndex
+        guard !rest[..<end].contains(UInt8(ascii: "@")),
+            let host = InternationalHost(percentDecoding: rest[..<end].prefix { $0 != UInt8(ascii: ":") })
+        else { return nil }
+        return .internationalHost(ascii: host.ascii)
     }
 
     /// The characters of RFC 3986 and `%`.

@@ -42,8 +42,11 @@ public enum WebhookDelivery {
         case .crowded:
             return self.postpone(
                 task, for: EndpointLanes.busyWait, configuration: configuration, now: now, random: random)
+        case .proxyDown:
+            return self.postpone(
+                task, for: self.proxyWait(task, now: now), configuration: configuration, now: now, random: random)
         case .status(410): return .dead(.endpointGone)
-        case .status, .refused, .dns, .connect, .tls, .timeout, .closed, .invalidResponse: break
+        case .status, .refused, .dns, .connect, .tls, .timeout, .closed, .invalidResponse, .proxyRefused: break
         }
         let next = task.tries.addingReportingOverflow(1).partialValue
         guard configuration.schedule.indices.contains(next) else { return .dead(.triesExhausted) }
@@ -60,6 +63,12 @@ public enum WebhookDelivery {
     ) -> Decision {
         guard !self.isTooOld(task, configuration, now: now) else { return .dead(.tooOld) }
         return .postpone(wait * (1 + configuration.jitter * min(max(random, 0), 1)))
+    }
+
+    /// Half as long as the task is old: often at first, and not much work when the proxy is away for hours.
+    private static func proxyWait(_ task: WebhookTask, now: Int64) -> Duration {
+        let (age, overflow) = now.subtractingReportingOverflow(task.createdAt)
+        return overflow ? .seconds(300) : min(max(.milliseconds(age / 2), .seconds(5)), .seconds(300))
     }
 
     private static func isTooOld(_ task: WebhookTask, _ configuration: WebhookConfiguration, now: Int64) -> Bool {

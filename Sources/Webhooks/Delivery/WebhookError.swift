@@ -14,7 +14,7 @@ public enum WebhookError: Error, Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .invalidURL(let problem): "the webhook's URL \(problem.rawValue)"
+        case .invalidURL(let problem): "the webhook's URL \(problem)"
         case .invalidEndpointName: "the webhook is neither a URL nor the name of an endpoint"
         case .unknownEndpoint(let name): "there is no webhook endpoint named \(name)"
         case .insecure(let host): "plain http is not allowed for \(host): use https"

@@ -19,13 +19,22 @@ public struct WebhookOutcome: Sendable, Equatable {
         case closed
         /// What came back is no HTTP.
         case invalidResponse
+        /// The proxy of the configuration is not reached, or lets this worker in no more: nothing can be said about the
+        /// endpoint, and no try was spent.
+        case proxyDown
+        /// The proxy was asked to connect to the endpoint, and did not. Whether that is the proxy's fault or the endpoint's
+        /// nobody can tell here.
+        case proxyRefused
         /// The worker is stopping: nothing can be said about the endpoint, and no try was spent.
         case abandoned
         /// This worker has too much to do with others: not posted, nothing said about the endpoint, no try spent.
         case crowded
 
         /// Whether anything was tried.
-        public var isTry: Bool { self != .abandoned && self != .crowded }
+        public var isTry: Bool { self != .abandoned && self != .crowded && self != .proxyDown }
+
+        /// The operator's affair: the way out, not the endpoint.
+        public var isProxys: Bool { self == .proxyDown || self == .proxyRefused }
 
         /// One word for logs and metrics.
         public var name: String {
@@ -39,6 +48,8 @@ public struct WebhookOutcome: Sendable, Equatable {
             case .timeout: "timeout"
             case .closed: "closed"
             case .invalidResponse: "invalid_response"
+            case .proxyDown: "proxy_down"
+            case .proxyRefused: "proxy_refused"
             case .abandoned: "abandoned"
             case .crowded: "crowded"
             }

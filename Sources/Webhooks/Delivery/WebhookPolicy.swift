@@ -54,10 +54,7 @@ public struct WebhookPolicy: Sendable {
         }
         guard self.configuration.hosts.allows(url.hostText) else { throw .refusedHost(url.hostText) }
         if url.scheme == .http, !self.mayBePlain(url) { throw .insecure(host: url.hostText) }
-        // Behind a proxy this machine connects to nothing but the proxy.
-        if self.configuration.proxy == nil, case .address(let address) = url.host,
-            let refusal = self.addresses.refusal(of: address)
-        {
+        if case .address(let address) = url.host, let refusal = self.addresses.refusal(of: address) {
             throw .refusedAddress(address, refusal)
         }
         return url

@@ -108,7 +108,7 @@ extension WebhookOutcome {
         case .delivered: .success
         case .status(let status): status >= 500 || status == 408 || status == 429 ? .failure : .success
         case .dns, .connect, .tls, .timeout, .closed, .invalidResponse: .failure
-        case .refused, .abandoned, .crowded: .none
+        case .refused, .abandoned, .crowded, .proxyDown, .proxyRefused: .none
         }
     }
 }

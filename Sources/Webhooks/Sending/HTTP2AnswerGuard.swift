@@ -66,15 +66,20 @@ final class HTTP2AnswerGuard: ChannelInboundHandler {
 /// Stands between the frames of an HTTP/2 connection and the client: streams that the peer opens (pushes) are not the
 /// client's, which miscounts its own over them; and a connection that the peer goes away from while nothing is under way
 /// is closed, since the client would keep it for ever; and settings that come while nothing is under way wait for the next
-/// stream, since the client would begin to count its idle time twice. Runs on the connection's event loop.
-final class HTTP2ConnectionGuard: ChannelInboundHandler {
+/// stream, since the client would begin to count its idle time twice. A connection on which this side has cut an answer (it
+/// did not end, or did not come) carries no further request, and is closed when those under way have ended. Runs on the
+/// connection's event loop.
+final class HTTP2ConnectionGuard: ChannelDuplexHandler {
     typealias InboundIn = HTTP2Frame
     typealias InboundOut = HTTP2Frame
+    typealias OutboundIn = HTTP2Frame
+    typealias OutboundOut = HTTP2Frame
 
     /// Streams that this side has opened.
     private(set) var streams = 0
     private var open = 0
     private var isRefused = false
+    private var hasCut = false
     private var settings: HTTP2Frame?
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -106,6 +111,20 @@ final class HTTP2ConnectionGuard: ChannelInboundHandler {
         default: break
         }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let frame = unwrapOutboundIn(data)
+        context.write(data, promise: promise)
+        guard !hasCut, case .rstStream = frame.payload else { return }
+        hasCut = true
+        // The client hears it as the peer's wish, the only one that it knows. Later: it is in the middle of its own step.
+        context.eventLoop.assumeIsolated().execute {
+            guard context.channel.isActive else { return }
+            let payload = HTTP2Frame.FramePayload.goAway(lastStreamID: .maxID, errorCode: .cancel, opaqueData: nil)
+            context.fireChannelRead(self.wrapInboundOut(HTTP2Frame(streamID: .rootStream, payload: payload)))
+            if self.open == 0 { context.close(promise: nil) }
+        }
     }
 
     /// 0 is the connection itself.

@@ -33,7 +33,11 @@ extension HTTPClient.Configuration {
         http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit =
             max(1, configuration.concurrency) + max(0, configuration.slowConcurrency)
         // The client cannot speak TLS to a proxy itself, only through it.
-        if let proxy = configuration.proxy { http.proxy = .server(host: proxy.host, port: proxy.port) }
+        if let proxy = configuration.proxy {
+            http.proxy = .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.credentials.map { .basic(username: $0.user, password: $0.password) })
+        }
         return http
     }
 }

@@ -41,6 +41,8 @@ final class PinnedClients: Sendable {
     private let configuration: HTTPClient.Configuration
     private let identities: ClientIdentities
     private let maximumAnswerSize: Int
+    /// The peer of every connection is the proxy, which connects to the key's address.
+    private let isProxied: Bool
 
     /// - Parameters:
     ///   - configuration: of every client; `dnsOverride` and the initializers are set here.
@@ -52,6 +54,7 @@ final class PinnedClients: Sendable {
         self.group = group
         self.identities = identities
         self.configuration = configuration
+        isProxied = configuration.proxy != nil
         self.maximumAnswerSize = maximumAnswerSize
     }
 
@@ -140,8 +143,9 @@ final class PinnedClients: Sendable {
         if let address = key.address.map({ "\($0)" }), key.host != address {
             configuration.dnsOverride = [key.host: address]
         }
-        GuardedConnections(host: key.host, address: key.address, maximumAnswerSize: self.maximumAnswerSize)
-            .install(in: &configuration)
+        GuardedConnections(
+            host: key.host, address: self.isProxied ? nil : key.address, maximumAnswerSize: self.maximumAnswerSize
+        ).install(in: &configuration)
         return HTTPClient(eventLoopGroupProvider: .shared(self.group), configuration: configuration)
     }
 }

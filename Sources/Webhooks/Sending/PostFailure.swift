@@ -46,6 +46,31 @@ enum PostFailure {
         }
     }
 
+    /// What the proxy is to blame for, or the way to it, before a byte of the request could leave. Behind the tunnel (TLS)
+    /// it is the endpoint's affair again.
+    static func proxys(_ error: any Error) -> (kind: WebhookOutcome.Kind, detail: String)? {
+        switch error {
+        case let error as HTTPClientError: self.proxys(error)
+        case is NIOConnectionError:
+            (.proxyDown, "there is no connection to the proxy: look at webhooks.proxy")
+        case is HTTPParserError: (.proxyRefused, "what the proxy answered is no HTTP")
+        default: nil
+        }
+    }
+
+    private static func proxys(_ error: HTTPClientError) -> (kind: WebhookOutcome.Kind, detail: String)? {
+        switch error {
+        case .proxyAuthenticationRequired:
+            (.proxyDown, "the proxy wants other credentials (407): look at webhooks.proxy_credentials_file")
+        // Of the proxy, or of the endpoint behind it: the client tells the two apart by chance.
+        case .connectTimeout, .httpProxyHandshakeTimeout: (.proxyRefused, "no connection through the proxy in time")
+        case .invalidProxyResponse: (.proxyRefused, "the proxy does not connect to the host; its log says why")
+        case .remoteConnectionClosed:
+            (.proxyRefused, "the proxy closed the connection instead of connecting to the host")
+        default: nil
+        }
+    }
+
     /// Whether the peer had given up a connection before it looked at the request: then another connection may do.
     static func isStale(_ error: any Error, requestStarted: Bool) -> Bool {
         if error is StaleConnection { return true }

@@ -84,6 +84,11 @@ public final class WebhookDeliverer: Sendable {
         ]
         if let status = outcome.status { metadata["http.status"] = "\(status)" }
         if !outcome.detail.isEmpty { metadata["error"] = "\(outcome.detail)" }
+        if outcome.kind.isProxys {
+            // The operator's matter, whatever becomes of the task.
+            self.logger.error("webhook not sent: the proxy failed", metadata: metadata)
+            guard case .dead = decision else { return }
+        }
         switch decision {
         case .delivered:
             self.logger.info("webhook delivered", metadata: metadata)

@@ -120,7 +120,7 @@ public final class WebhookSender: Sendable {
         } catch {
             return WebhookOutcome(kind: .refused, detail: "\(error)")
         }
-        if self.policy.configuration.proxy != nil {
+        if self.policy.configuration.proxy?.resolvesNames == true, case .name = resolved.url.host {
             // The proxy resolves the name, and enforces where it may lead.
             let key = self.key(resolved, address: nil)
             return await self.postTwice(task, to: resolved, key: key, deadline: deadline).0
@@ -163,9 +163,14 @@ public final class WebhookSender: Sendable {
         for key in warm + keys.filter({ !warm.contains($0) }) {
             let (result, requestStarted) = await self.postTwice(task, to: resolved, key: key, deadline: deadline)
             outcome = result
-            guard !requestStarted, result.kind == .connect || result.kind == .timeout, .now < deadline else { break }
+            guard !requestStarted, Self.mayBeTheAddress(result.kind), .now < deadline else { break }
         }
         return outcome
+    }
+
+    /// Whether another address of the same host may do.
+    private static func mayBeTheAddress(_ kind: WebhookOutcome.Kind) -> Bool {
+        kind == .connect || kind == .timeout || kind == .proxyRefused
     }
 
     /// Once more at once, on a connection of its own, where the first went to a connection that the endpoint had given up:
@@ -179,7 +184,7 @@ public final class WebhookSender: Sendable {
         var fresh = key
         fresh.isFresh = true
         var second = await self.post(task, to: resolved, key: fresh, deadline: deadline)
-        if second.isStale, !Task.isCancelled, !self.clients.isShutDown {
+        if second.isStale, !Task.isCancelled, !self.clients.isShutDown, !second.outcome.kind.isProxys {
             second.outcome = WebhookOutcome(kind: .closed, detail: "the connection was closed")
         }
         return (second.outcome, second.requestStarted)
@@ -226,6 +231,10 @@ public final class WebhookSender: Sendable {
     }
 
     private func outcome(_ answer: AnswerReader.Answer, failure: (any Error)?) -> WebhookOutcome {
+        let isProxied = self.policy.configuration.proxy != nil
+        if isProxied, !answer.requestStarted, let failure, let proxys = PostFailure.proxys(failure) {
+            return WebhookOutcome(kind: proxys.kind, detail: proxys.detail)
+        }
         var outcome = WebhookOutcome(kind: .delivered, status: answer.status, answer: answer.kept)
         outcome.retryAfter = answer.retryAfter.flatMap { RetryAfter.parse($0, now: self.wallClock()) }
         if let status = answer.status {

@@ -25,7 +25,7 @@ extension WorkerConfiguration {
         configuration.hosts = hostRules
         configuration.onlyNetworks = webhooks.onlyNetworks
         configuration.deniedNetworks = webhooks.deniedNetworks
-        configuration.proxy = webhooks.proxy.map { .init(host: $0.host, port: $0.port ?? 3_128) }
+        configuration.proxy = webhookProxy
         let policy = WebhookPolicy(configuration: configuration)
         return webhooks.endpoints.inOrder.compactMap { name, endpoint in
             do throws(WebhookError) {

@@ -66,6 +66,7 @@ extension WorkerConfiguration {
             configuration.defaultKeys = standard
             configuration.options = webhookOptions
             fill(&configuration)
+            configuration.proxy?.credentials = proxyCredentials(reader, report)
             for (name, customer) in webhooks.customers.inOrder {
                 configuration.customerKeys[name] = webhookKeys(
                     customer.secretFiles, customer.signingKeyFile, customer.oldSecretsUntil,
@@ -94,8 +95,15 @@ extension WorkerConfiguration {
         configuration.hosts = hostRules
         configuration.onlyNetworks = webhooks.onlyNetworks
         configuration.deniedNetworks = webhooks.deniedNetworks
-        configuration.proxy = webhooks.proxy.map { .init(host: $0.host, port: $0.port ?? 3_128) }
+        configuration.proxy = webhookProxy
         configuration.cloudEventsSource = broker.prefix
+    }
+
+    /// Without its credentials, which are read from their file.
+    var webhookProxy: WebhookConfiguration.Proxy? {
+        webhooks.proxy.map {
+            .init(host: $0.host, port: $0.port ?? 3_128, resolvesNames: webhooks.proxyResolves)
+        }
     }
 
     var hostRules: HostRules { HostRules(allowed: webhooks.allowedHosts, denied: webhooks.deniedHosts) }

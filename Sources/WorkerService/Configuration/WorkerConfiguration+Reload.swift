@@ -58,6 +58,8 @@ extension WorkerConfiguration.Webhooks {
         breakerLongest = old.breakerLongest
         breakerProbes = old.breakerProbes
         proxy = old.proxy
+        proxyCredentialsFile = old.proxyCredentialsFile
+        proxyResolves = old.proxyResolves
         certificateAuthorityFile = old.certificateAuthorityFile
         maximumResponseBytes = old.maximumResponseBytes
         // The client certificates of the start are the only ones that were read.

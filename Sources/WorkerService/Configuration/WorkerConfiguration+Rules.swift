@@ -238,6 +238,9 @@ extension WorkerConfiguration {
             }
         }
         if let warning = scheduleTooLong { found.append(warning) }
+        if webhooks.proxy == nil, webhooks.proxyCredentialsFile != nil {
+            found.append(mistake(at: ["webhooks", "proxy_credentials_file"], "needs webhooks.proxy beside it"))
+        }
         if webhooks.breakerOpen > webhooks.breakerLongest {
             found.append(mistake(at: ["webhooks", "breaker_open"], "is longer than breaker_longest"))
         }

@@ -22,6 +22,7 @@ extension WorkerConfiguration {
             _ = webhookKeys(endpoint.secretFiles, endpoint.signingKeyFile, nil, at: path, reader) { found.append($0) }
             _ = webhookOptions(of: endpoint, named: name, reader) { found.append($0) }
         }
+        _ = proxyCredentials(reader) { found.append($0) }
         _ = adminToken(reader) { found.append($0) }
         _ = spanTarget(reader) { found.append($0) }
         return found
@@ -63,6 +64,27 @@ extension WorkerConfiguration {
             return secret.text
         } catch {
             report(mistake(at: path, error.message))
+            return nil
+        }
+    }
+
+    /// `USER:PASSWORD`; a user's name has no colon.
+    func proxyCredentials(
+        _ reader: SecretReader, _ report: Report
+    ) -> WebhookConfiguration.Proxy.Credentials? {
+        guard let file = webhooks.proxyCredentialsFile else { return nil }
+        let place = ["webhooks", "proxy_credentials_file"]
+        do throws(SecretReader.Problem) {
+            let secret = try reader.read(SecretSource(file: file))
+            if let warning = secret.warning { report(mistake(.warning, at: place, warning)) }
+            let parts = secret.text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty else {
+                report(mistake(at: place, "what is there is not USER:PASSWORD"))
+                return nil
+            }
+            return .init(user: String(parts[0]), password: String(parts[1]))
+        } catch {
+            report(mistake(at: place, error.message))
             return nil
         }
     }

@@ -37,6 +37,8 @@ extension WorkerConfiguration {
         public var onlyNetworks: [CIDRBlock] = []
         public var deniedNetworks: [CIDRBlock] = []
         public var proxy: ServiceURL?
+        public var proxyCredentialsFile: String?
+        public var proxyResolves = true
         public var signingKeyFile: String?
         public var oldSecretsUntil: Timestamp?
         public var insecureHosts: [String] = []
@@ -166,9 +168,17 @@ extension WorkerConfiguration.Webhooks: ConfigurationTable {
             "Networks that they may not reach, besides all that are not the public internet."),
         .init(
             optional: "proxy", \.proxy, .proxy,
-            "A proxy (CONNECT) through which all webhooks leave. It resolves the names, so it must enforce which addresses "
-                + "may be reached; the keys ..._networks have no effect then. The way to it is not TLS, only that through it.",
+            "A proxy (CONNECT) through which all webhooks leave. The way to it is not TLS, only that through it.",
             example: "\"http://proxy.internal:3128\""),
+        .init(
+            optional: "proxy_credentials_file", \.proxyCredentialsFile, .secretFile,
+            "What the proxy wants to know of the worker, as USER:PASSWORD (Basic); read at the start.",
+            example: "\"webhook_proxy\""),
+        .init(
+            "proxy_resolves", \.proxyResolves, .flag,
+            "The proxy looks up names, and must enforce which addresses they may have; the keys ..._networks hold for "
+                + "addresses in URLs only. false: the worker looks them up, judges every address as without a proxy, and asks "
+                + "the proxy for one that passed."),
         .init(
             optional: "ed25519_key_file", \.signingKeyFile, .secretFile,
             "A key (whsk_...) for a v1a signature besides v1.", example: "\"webhook_ed25519\""),

@@ -108,7 +108,7 @@ import Testing
             ("4: webhooks.endpoints.e.url: ", "takes no user; every post is signed instead")),
         Case(
             "[webhooks]\nproxy = \"http://u:canary@host:3128\"",
-            ("2: webhooks.proxy: ", "a proxy that asks for one is not supported")),
+            ("2: webhooks.proxy: ", "into the file of webhooks.proxy_credentials_file")),
         Case(
             "[gateways.a]\nurl = \"https://u:canary@host\"",
             ("2: gateways.a.url: ", "put the key into a file and name that with key_file")),

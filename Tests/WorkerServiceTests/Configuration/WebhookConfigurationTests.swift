@@ -68,6 +68,7 @@ import Webhooks
     @Test(
         arguments: [
             ("proxy = \"https://proxy\"", "3: webhooks.proxy: "), ("proxy = \"http://u@proxy\"", "3: webhooks.proxy: "),
+            ("proxy_credentials_file = \"/c\"", "3: webhooks.proxy_credentials_file: "),
             ("allow_hosts = [\"*\"]", "3: webhooks.allow_hosts[0]: "),
             ("old_secrets_until = \"tomorrow\"", "3: webhooks.old_secrets_until: "),
             ("events = [\"done\"]", "3: webhooks.events[0]: "), ("payload = \"short\"", "3: webhooks.payload: "),
@@ -97,6 +98,25 @@ import Webhooks
         let found = configuration.check(in: ConfigurationEnvironment()).filter { $0.key == "webhooks.endpoints.e.url" }
         #expect(found.count == 1 && found[0].message.contains(hint), "\(found)")
         #expect(found[0].message.contains("allow_networks can") == text.isEmpty, "\(found)")
+    }
+
+    @Test(
+        arguments: [
+            ("worker:p:w\n", .init(user: "worker", password: "p:w")), ("worker:", .init(user: "worker", password: "")),
+            ("worker", nil), (":p", nil), ("a:b\nc:d", nil), ("", nil),
+        ] as [(String, WebhookConfiguration.Proxy.Credentials?)])
+    func theProxysCredentialsAreInAFile(text: String, credentials: WebhookConfiguration.Proxy.Credentials?) throws {
+        let file = try folder.write(text, to: "proxy")
+        let lines = "proxy = \"http://proxy:3128\"\nproxy_resolves = false\nproxy_credentials_file = \"\(file)\"\n"
+        guard let credentials else {
+            let errors = #expect(throws: ConfigurationErrors.self) { try configuration(lines) }
+            let mistake = try #require(errors?.mistakes.first)
+            #expect(mistake.key == "webhooks.proxy_credentials_file" && mistake.line == 5)
+            return
+        }
+        let proxy = try configuration(lines).proxy
+        #expect(proxy == .init(host: "proxy", port: 3_128, credentials: credentials, resolvesNames: false))
+        #expect(!"\(String(describing: proxy))".contains("p:w"))
     }
 
     @Test func tlsToTheProxyIsToldToBeMissing() throws {

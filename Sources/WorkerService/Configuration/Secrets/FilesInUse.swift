@@ -79,6 +79,7 @@ struct FilesInUse {
         for file in webhooks.secretFiles { add(.reload, file, path("secret_files")) }
         add(.reload, webhooks.signingKeyFile, path("ed25519_key_file"))
         add(.start, webhooks.certificateAuthorityFile, path("ca_file"))
+        add(.start, webhooks.proxyCredentialsFile, path("proxy_credentials_file"))
         for (name, customer) in webhooks.customers.inOrder {
             for file in customer.secretFiles { add(.reload, file, path("customers", name, "secret_files")) }
             add(.reload, customer.signingKeyFile, path("customers", name, "ed25519_key_file"))

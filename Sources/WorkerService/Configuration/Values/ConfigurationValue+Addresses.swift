@@ -66,7 +66,7 @@ extension ConfigurationValue<ServiceURL> {
             }
             let url = try ServiceURL.parse(
                 text, schemes: ["http"],
-                password: "a proxy that asks for one is not supported: let the proxy know the worker by its address")
+                password: "write user and password, as USER:PASSWORD, into the file of webhooks.proxy_credentials_file")
             guard url.user == nil, url.query == nil, url.path.isEmpty || url.path == "/" else {
                 throw ConfigurationValueError("takes only a host and a port, as http://proxy.internal:3128")
             }
