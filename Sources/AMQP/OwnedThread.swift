@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// A POSIX thread that can be waited for from async code.
-final class OwnedThread: Sendable {
+package final class OwnedThread: Sendable {
     private struct State {
         var handle: pthread_t?
         var isFinished = false
@@ -16,11 +16,13 @@ final class OwnedThread: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     var isStarted: Bool { state.withLock { $0.handle != nil || $0.isFinished } }
 
     /// Runs `body` on a new thread. A second call does nothing. A detached thread cannot be joined: `join` returns at
     /// once.
-    func start(
+    package func start(
         name: String, isDetached: Bool = false, body: @escaping @Sendable () -> Void
     ) throws(AMQPError) {
         let failed = state.withLock { state -> Int32 in

@@ -1,5 +1,6 @@
 import ChatModel
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -47,6 +48,36 @@ extension ProcessTests {
                 #expect(messages(of: "plain") == ["job completed"])
                 #expect(!lines.contains { $0["message"]?.stringValue == "webhook delivered" })
                 #expect(!worker.everythingSaid.contains("4711"))
+            }
+        }
+
+        /// journald hangs, or whoever reads the pipe has stopped: jobs run, operators get answers, and a stop is a stop.
+        @Test func aLogThatNobodyReadsStopsNothing() async throws {
+            let port = try Admin.freePort()
+            try await ProcessStage.run(
+                configure: { files, _ in
+                    files.worker = "debug_sample = 1"
+                    files.adminListen = "127.0.0.1:\(port)"
+                }
+            ) { stage in
+                let replies = try await stage.deployment.collector(customers: ["acme"])
+                defer { replies.stop() }
+                // A pipe that is held open and never read; 64 KiB are a few dozen jobs.
+                let pipe = "\(stage.files.folder)/log"
+                try #require(mkfifo(pipe, 0o600) == 0)
+                let worker = try stage.startWorker(
+                    launcher: ["/bin/bash", "-c", "exec 2<>\"$0\"; exec \"$@\"", pipe])
+                try await worker.untilReady()
+                let jobs = (0..<300).map { TestJob("unread-\($0)").quiet }
+                try await stage.deployment.enqueue(jobs)
+                try await replies.log.wait("all ends", timeout: .seconds(60)) { replies in
+                    replies.count { $0.isTerminal } == jobs.count
+                }
+                for path in ["/live", "/status", "/metrics"] {
+                    #expect(try await Admin.get(port, path).status == 200)
+                }
+                #expect(try await worker.terminate() == 0)
+                #expect(try await stage.deployment.leftOver().isEmpty)
             }
         }
     }

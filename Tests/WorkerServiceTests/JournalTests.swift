@@ -35,7 +35,7 @@ import Testing
         #expect(Journal(stream: stream, path: path + "-", standardError: socket) == nil)
 
         let journal = try #require(Journal(stream: stream, path: path, standardError: socket))
-        #expect(journal.write(.info, "l", "m", [:]))
+        #expect(journal.write(Journal.entry(.info, "l", "m", [:])))
         var bytes = [UInt8](repeating: 0, count: 200)
         let count = recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT))
         #expect(

@@ -3,7 +3,7 @@ import Glibc
 import Logging
 
 /// systemd's journal, asked in its own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), so that `journalctl JOB_ID=...` finds
-/// what concerns a job. Any thread: an entry is one datagram.
+/// what concerns a job. An entry is one datagram; for a thread that may wait, since a journal that hangs takes none for a second.
 final class Journal: Sendable {
     private let descriptor: Int32
     private let address: NotifyAddress
@@ -30,9 +30,8 @@ final class Journal: Sendable {
     deinit { close(descriptor) }
 
     /// - Returns: whether the journal has it.
-    func write(_ level: Logger.Level, _ label: String, _ message: String, _ metadata: Logger.Metadata) -> Bool {
-        let entry = Self.entry(level, label, message, metadata)
-        return address.withSocketAddress { pointer, length in
+    func write(_ entry: [UInt8]) -> Bool {
+        address.withSocketAddress { pointer, length in
             sendto(descriptor, entry, entry.count, Int32(MSG_NOSIGNAL), pointer, length)
         } == entry.count
     }

@@ -2,8 +2,18 @@ import ChatModel
 import Glibc
 import Logging
 
-/// The two forms of a log line.
+/// The forms of a log line.
 enum LogLine {
+    /// What is to be written of an event that happens now.
+    static func record(
+        _ level: Logger.Level, _ label: String, _ message: String, _ metadata: Logger.Metadata, isText: Bool,
+        forJournal: Bool
+    ) -> LogRecord {
+        var line = isText ? text(level, message, metadata) : json(level, label, message, metadata)
+        line.append(0x0A)
+        return forJournal ? .entry(Journal.entry(level, label, message, metadata), line: line) : .line(line)
+    }
+
     /// `12:34:56.789 warning job failed  job.id=a customer=b`
     static func text(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) -> [UInt8] {
         var line = Array(clock().dropFirst(11).dropLast(1).utf8)

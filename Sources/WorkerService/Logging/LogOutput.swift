@@ -17,8 +17,30 @@ public enum LogOutput {
         let journal =
             worker.logFormat == .auto ? Journal(stream: getenv("JOURNAL_STREAM").map { String(cString: $0) }) : nil
         setLevels(worker)
-        LoggingSystem.bootstrap { label in LineLogHandler(label: label, isText: isText, journal: journal) }
+        let writer = LogWriter(journal: journal, isText: isText)
+        do {
+            try writer.start()
+        } catch {
+            // As good as a process without threads gets.
+            _ = "chat-worker: \(error); the log is lost\n".withCString { write(STDERR_FILENO, $0, strlen($0)) }
+        }
+        self.writer.withLock { $0 = writer }
+        // Whoever ends the process has said why, and waits for that, though not for a reader that never comes.
+        atexit { LogOutput.flush() }
+        LoggingSystem.bootstrap { label in
+            LineLogHandler(label: label, isText: isText, isJournal: journal != nil, writer: writer)
+        }
     }
+
+    private static let writer = Mutex<LogWriter?>(nil)
+    /// How long the end of the process waits for its last lines.
+    private static let longestFlush = 2
+
+    /// Waits until all that was logged is written, or for two seconds.
+    public static func flush() { writer.withLock { $0 }?.flush(atMost: longestFlush) }
+
+    /// Lines that were left out since the start, since nobody took them.
+    static var droppedLines: Int { writer.withLock { $0 }?.dropped ?? 0 }
 
     /// From now on, of all loggers that have no level of their own.
     public static func setLevels(_ worker: WorkerConfiguration.Worker) {
@@ -46,19 +68,21 @@ extension Logger.Level {
     fileprivate init(_ level: WorkerConfiguration.Worker.LogLevel) { self = Self(rawValue: level.rawValue) ?? .info }
 }
 
-/// Writes one line an event to standard error, with one `write`, so that lines of threads never mix.
+/// Makes one line of an event, on the thread that logs, and gives it to the writer.
 struct LineLogHandler: LogHandler {
     let label: String
     let isText: Bool
-    let journal: Journal?
+    let isJournal: Bool
+    let writer: LogWriter
     /// Of this logger alone.
     private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
 
-    init(label: String, isText: Bool, journal: Journal? = nil) {
+    init(label: String, isText: Bool, isJournal: Bool, writer: LogWriter) {
         self.label = label
         self.isText = isText
-        self.journal = journal
+        self.isJournal = isJournal
+        self.writer = writer
     }
 
     var logLevel: Logger.Level {
@@ -73,16 +97,8 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
-        // What the journal does not take goes where it went before it was asked.
-        if let journal, journal.write(event.level, label, event.message.description, all) { return }
-        var line =
-            isText
-            ? LogLine.text(event.level, event.message.description, all)
-            : LogLine.json(event.level, label, event.message.description, all)
-        line.append(0x0A)
-        line.withUnsafeBytes { bytes in
-            // A log that cannot be written (a full disk, a closed pipe) must not stop the worker.
-            _ = write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-        }
+        writer.add(
+            LogLine.record(
+                event.level, label, event.message.description, all, isText: isText, forJournal: isJournal))
     }
 }
