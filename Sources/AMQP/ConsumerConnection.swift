@@ -1,4 +1,5 @@
 public import Logging
+internal import Synchronization
 
 /// A connection that only consumes and acknowledges: under a broker alarm, acks on a connection that also publishes
 /// are not processed. One thread owns it; it reconnects for ever, declaring the topology each time, until `close()`.
@@ -57,6 +58,11 @@ public final class ConsumerConnection: Sendable {
 
     /// The version of the broker that it is, or was last, connected to. Set before `consumerOpened`. From any thread.
     public var brokerVersion: BrokerVersion? { mailbox.brokerVersion }
+
+    /// Bytes of the bodies that are held, of deliveries that are not settled. From any thread.
+    public var heldBytes: UInt64 { mailbox.heldBytes.load(ordering: .relaxed) }
+    /// Messages whose bodies have no room: they go back to their queue when there is. From any thread.
+    public var messagesWithoutRoom: Int { mailbox.withoutRoom.load(ordering: .relaxed) }
 
     /// Whether its thread, while connected, has not gone round its loop for so long. From any thread; for a watchdog.
     public func isStuck(longerThan limit: Duration) -> Bool { mailbox.pulse.isStuck(longerThan: limit) }

@@ -39,7 +39,12 @@ final class ConsumerLoop {
     private var brokerVersion: BrokerVersion?
     private var batcher = AckBatcher(generation: 0)
     private let maximumHeldBytes: UInt64
-    private var held: HeldBodies
+    private var held: HeldBodies {
+        didSet {
+            mailbox.heldBytes.store(held.bytes, ordering: .relaxed)
+            mailbox.withoutRoom.store(held.skippedCount, ordering: .relaxed)
+        }
+    }
     private var streamAcks: StreamAcks
     /// Consumers that live, by tag, and the queue of each.
     private var consumers: [String: String] = [:]

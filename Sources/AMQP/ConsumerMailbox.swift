@@ -15,6 +15,9 @@ final class ConsumerMailbox: Sendable {
 
     let ownership = LoopOwnership()
     let pulse = ThreadPulse()
+    /// Bytes of `HeldBodies`, and its messages that wait for room. Written by the thread alone.
+    let heldBytes = Atomic<UInt64>(0)
+    let withoutRoom = Atomic<Int>(0)
     private let state = Mutex(State())
 
     func settle(_ settlement: Settlement) {

@@ -161,6 +161,8 @@ public final class JobRunner: Sendable {
         }
         return Snapshot(
             status: status, reasons: connections.reasons, lostConnections: connections.lostConnections,
+            heldBytes: Int(clamping: consumer.heldBytes), mostHeldBytes: configuration.maximumHeldBytes,
+            withoutRoom: consumer.messagesWithoutRoom,
             publishers: host.shards.map(\.reading), gateways: gateways, endpoints: webhooks.endpointStates)
     }
 

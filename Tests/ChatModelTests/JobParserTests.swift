@@ -120,6 +120,7 @@ import Testing
     func profiles(body: String, request: String) throws {
         let job = try Self.parse(body, JobEnvelope(messageID: "j", customer: "acme"))
         #expect(String(decoding: job.request, as: UTF8.self) == request)
+        #expect(job.content.count == job.request.count)
         #expect(throws: Never.self) { try JSONValue(parsing: job.request) }
     }
 

@@ -49,7 +49,7 @@ extension Job {
         guard fallbacks.indices.contains(option - 1) else { return self }
         var job = self
         job.route = fallbacks[option - 1].route
-        job.request = RequestSplicer.reroute(request, from: route, to: job.route)
+        job.content.reroute(to: job.route)
         job.fallback = Fallback(from: model, cause: cause)
         return job
     }

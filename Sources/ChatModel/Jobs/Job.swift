@@ -10,7 +10,7 @@ public struct Job: Sendable, Equatable {
     /// Why `route` is not the one that the job names; `nil` where it is.
     public var fallback: Fallback?
     /// The request for the gateway: the job's body without `job`, with `stream` and what the profile adds.
-    public var request: [UInt8]
+    public var content: JobRequest
     /// `n` of the request, 1 by default.
     public var choiceCount: Int
     /// `max_tokens` (or `max_completion_tokens`) of the job, else of its profile.
@@ -28,6 +28,9 @@ public struct Job: Sendable, Equatable {
     public var trace: TraceContext?
     /// Properties that say something else than the body, which counts: `message_id`, `reply_to`.
     public var overruled: [String] = []
+
+    /// The bytes of `content`, made anew each time.
+    public var request: [UInt8] { content.bytes }
 
     public var key: JobKey { JobKey(customer: customer, id: id) }
 }

@@ -101,7 +101,7 @@ public struct JobParser: Sendable {
         return Job(
             id: job, customer: owner, model: model, route: route,
             fallbacks: rules.fallbacks(of: model, route, profile: profile),
-            request: RequestSplicer.splice(body, document, route: route, profile: profile),
+            content: RequestSplicer.splice(body, document, route: route, profile: profile),
             choiceCount: document.choiceCount,
             maximumTokens: document.hasMaximumTokens ? document.maximumTokens : profile?.maximumTokens, replyTo: queue,
             webhook: webhook,

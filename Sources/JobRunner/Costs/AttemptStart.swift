@@ -44,7 +44,7 @@ package struct AttemptStart: Sendable, Equatable {
         self.init(
             key: job.key, attempt: attempt, began: now.milliseconds, gateway: route.gateway,
             model: route.upstreamModel, price: route.price,
-            promptTokens: TokenUsage.promptTokens(ofRequest: job.request.count), mostTokens: overflows ? .max : most)
+            promptTokens: TokenUsage.promptTokens(ofRequest: job.content.count), mostTokens: overflows ? .max : most)
         reserved = cost(completionTokens: mostTokens)
     }
 

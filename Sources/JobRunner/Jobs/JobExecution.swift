@@ -120,7 +120,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
 
     /// Of the model that is asked now, and what it is asked.
     var route: ModelRoute { rerouted?.value.route ?? job.route }
-    var request: [UInt8] { rerouted?.value.request ?? job.request }
+    var request: JobRequest { rerouted?.value.content ?? job.content }
 
     /// The gates that it stands before.
     var lane: RouteLane { routes.lane }
@@ -319,7 +319,7 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
     private func open(_ gateway: GatewayClient) {
         tell("asks", [LogKey.gateway: "\(route.gateway)", LogKey.model: "\(route.upstreamModel)"])
         var request = GatewayRequest(
-            model: route.upstreamModel, body: ByteBuffer(bytes: request), choiceCount: job.choiceCount,
+            model: route.upstreamModel, body: ByteBuffer(bytes: request.bytes), choiceCount: job.choiceCount,
             trace: spans?.began(route, attempt: machine.attempt) ?? trace)
         request.asksForUsage = route.includeUsage
         gatewayStream = gateway.open(request, on: loop, handler: self)

@@ -23,6 +23,11 @@ extension JobRunner {
         /// Why jobs cannot begin; empty: they can.
         package var reasons: [String]
         package var lostConnections: Int
+        /// Bytes of the bodies of jobs and webhook tasks that are held, and the most (`jobs.max_held_bytes`).
+        package var heldBytes: Int
+        package var mostHeldBytes: Int
+        /// Deliveries whose bodies have no room.
+        package var withoutRoom: Int
         package var publishers: [Publisher]
         package var gateways: [Gateway]
         /// Endpoints that are off, or whose breaker is open.

@@ -58,6 +58,16 @@ struct AdminMetrics {
         out.add("chat_worker_jobs_waiting", .gauge, "Jobs in this worker that wait for their turn.", status.waiting)
         out.add("chat_worker_job_queue_time_seconds", "From a job's publish to its first try.", metrics.queued.reading)
 
+        out.add(
+            "chat_worker_held_body_bytes", .gauge, "Bodies of the jobs and webhook tasks that this worker holds.",
+            snapshot.heldBytes)
+        out.add(
+            "chat_worker_held_body_limit_bytes", .gauge, "The most of them (jobs.max_held_bytes).",
+            snapshot.mostHeldBytes)
+        out.add(
+            "chat_worker_messages_without_room", .gauge,
+            "Messages that wait on the broker until there is room for their bodies.", snapshot.withoutRoom)
+
         addBroker(&out, snapshot)
         addGateways(&out, snapshot)
         addWebhooks(&out, snapshot)
@@ -70,6 +80,9 @@ struct AdminMetrics {
                     ([("outcome", "dropped")], Double(spans.dropped.value)),
                 ])
         }
+        out.add(
+            "chat_worker_log_lines_dropped_total", .counter, "Log lines that were left out, since nobody took them.",
+            LogOutput.droppedLines)
         addProcess(&out)
         return out.text
     }

@@ -52,6 +52,12 @@ struct AdminStatus {
                     ("failed", status.failed), ("cancelled", status.cancelled), ("refused", status.invalid),
                     ("parked", status.parked), ("rate_limited", status.rateLimited), ("attempts", metrics.tries.value),
                 ])),
+            .init(
+                "held",
+                Self.numbers([
+                    ("bytes", snapshot.heldBytes), ("limit", snapshot.mostHeldBytes),
+                    ("without_room", snapshot.withoutRoom),
+                ])),
             .init("models", .array(runner.spending(most: Self.mostModels).map(Self.model))),
             .init("gateways", .array(snapshot.gateways.map(Self.gateway))),
             .init(

@@ -19,8 +19,9 @@ final class WorkerFiles: Sendable {
         var logLevel = "info"
         /// Empty: several workers of one test do not quarrel about a port.
         var adminListen = ""
-        /// Lines for the sections `[broker]`, `[gateways.main]`, `[replies]`, `[admin]`, `[worker]`.
+        /// Lines for the sections `[broker]`, `[jobs]`, `[gateways.main]`, `[replies]`, `[admin]`, `[worker]`.
         var broker = ""
+        var jobs = ""
         var gateway = ""
         var replies = ""
         var admin = ""
@@ -77,6 +78,7 @@ final class WorkerFiles: Sendable {
 
             [jobs]
             concurrency = \(settings.concurrency)
+            \(settings.jobs)
 
             [replies]
             \(settings.replies)
