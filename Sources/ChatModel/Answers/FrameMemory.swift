@@ -54,6 +54,8 @@ public struct FrameMemory: Sendable {
     private var frame: [UInt8] = []
     private var base = ScannedChunk()
     private var holes: [Hole] = []
+    /// Storage for the next ones.
+    private var spare: [Hole] = []
     /// All holes but that of the text are padding.
     private var isTextOnly = true
     private let isSingleChoice: Bool
@@ -195,17 +197,22 @@ public struct FrameMemory: Sendable {
             return
         }
         let isLikeBefore = !frame.isEmpty && isAlike
-        var next = [Hole(what: .text, range: chunk.parts[text].value, part: text)]
+        var next: [Hole] = []
+        swap(&next, &spare)
+        next.removeAll(keepingCapacity: true)
+        next.append(Hole(what: .text, range: chunk.parts[text].value, part: text))
         if isLikeBefore { addHoles(to: &next, bytes) }
         next.sort { $0.range.start < $1.range.start }
-        holes = next
+        swap(&holes, &next)
+        swap(&spare, &next)
         isTextOnly = !holes.contains { hole in
             switch hole.what {
             case .text, .padding: false
             case .value, .usage, .id, .created: true
             }
         }
-        found = holes.map(\.range)
+        found.removeAll(keepingCapacity: true)
+        for hole in holes { found.append(hole.range) }
         base.copy(chunk)
         frame.removeAll(keepingCapacity: true)
         frame.append(contentsOf: bytes)
