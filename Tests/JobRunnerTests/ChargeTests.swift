@@ -23,7 +23,11 @@ import Testing
                 headers: headers, messageID: id, type: type, userID: user), body: [])
     }
 
-    @Test(arguments: [Price(input: 2.5, output: 8), Price(input: 0.14, output: 0.42), Price(input: 0, output: 0), nil])
+    @Test(arguments: [
+        Price(input: 2.5, output: 8), Price(input: 0.14, output: 0.42), Price(input: 0, output: 0),
+        Price(input: 3, output: 15, cachedInput: 0.3, cacheWrite: 3.75), Price(input: 3, output: 1, cachedInput: 0),
+        nil,
+    ])
     func startsAreReadAsTheyWereWritten(price: Price?) throws {
         var start = Self.start(price: price)
         if price == nil { start.reserved = .zero }

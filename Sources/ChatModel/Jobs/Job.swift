@@ -98,9 +98,15 @@ public struct Profile: Sendable, Equatable {
 public struct Price: Sendable, Equatable {
     public var input: Double
     public var output: Double
+    /// Of a prompt's tokens that the provider found in its cache; `nil`: they cost what `input` says.
+    public var cachedInput: Double?
+    /// Of a prompt's tokens that the provider wrote to its cache; `nil`: they cost what `input` says.
+    public var cacheWrite: Double?
 
-    public init(input: Double, output: Double) {
+    public init(input: Double, output: Double, cachedInput: Double? = nil, cacheWrite: Double? = nil) {
         self.input = input
         self.output = output
+        self.cachedInput = cachedInput
+        self.cacheWrite = cacheWrite
     }
 }

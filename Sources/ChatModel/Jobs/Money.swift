@@ -37,9 +37,27 @@ public struct Money: Sendable, Hashable, Comparable {
 
 extension Price {
     /// What so many tokens cost.
-    public func cost(promptTokens: Int, completionTokens: Int) -> Money {
+    ///
+    /// - Parameters:
+    ///   - promptTokens: all of the request, with those that were read from a cache and written to one.
+    ///   - cachedTokens: of these, those that the provider found in its cache.
+    ///   - cacheWriteTokens: of these, those that it wrote to its cache.
+    public func cost(
+        promptTokens: Int, completionTokens: Int, cachedTokens: Int = 0, cacheWriteTokens: Int = 0
+    ) -> Money {
+        let plain = Double(promptTokens) - Double(cachedTokens) - Double(cacheWriteTokens)
+        let prompt =
+            max(plain, 0) * input + Double(cachedTokens) * (cachedInput ?? input)
+            + Double(cacheWriteTokens) * (cacheWrite ?? input)
         // A millionth of a USD for each token and each USD of the price of a million.
-        Money(usd: (Double(promptTokens) * input + Double(completionTokens) * output) / 1_000_000)
+        return Money(usd: (prompt + Double(completionTokens) * output) / 1_000_000)
+    }
+
+    /// The most that so many tokens can cost, whatever of the prompt is read from a cache or written to one.
+    public func mostCost(promptTokens: Int, completionTokens: Int) -> Money {
+        let dearest = max(input, cachedInput ?? input, cacheWrite ?? input)
+        return Price(input: dearest, output: output)
+            .cost(promptTokens: promptTokens, completionTokens: completionTokens)
     }
 
     /// How many tokens of the answer fit into an amount; `Int.max` where they cost nothing.

@@ -48,9 +48,9 @@ package struct AttemptStart: Sendable, Equatable {
         reserved = cost(completionTokens: mostTokens)
     }
 
-    /// What it costs with so much of an answer.
+    /// What it costs at most with so much of an answer.
     func cost(completionTokens: Int) -> Money {
-        price?.cost(promptTokens: promptTokens, completionTokens: completionTokens) ?? .zero
+        price?.mostCost(promptTokens: promptTokens, completionTokens: completionTokens) ?? .zero
     }
 
     /// Tokens of the answer after which `allowed` is used up.
@@ -80,7 +80,9 @@ package struct Charge: Sendable, Equatable {
 
     /// `nil` where the model has no price.
     var cost: Money? {
-        price?.cost(promptTokens: usage.promptTokens, completionTokens: usage.completionTokens)
+        price?.cost(
+            promptTokens: usage.promptTokens, completionTokens: usage.completionTokens,
+            cachedTokens: usage.cachedTokens, cacheWriteTokens: usage.cacheWriteTokens)
     }
 
     init(_ start: AttemptStart, usage: TokenUsage, outcome: Outcome) {

@@ -25,6 +25,8 @@ package enum JournalMessage: Sendable, Equatable {
         /// Billionths of a USD for a million tokens.
         static let inputPrice = "x-input-price"
         static let outputPrice = "x-output-price"
+        static let cachedInputPrice = "x-cached-input-price"
+        static let cacheWritePrice = "x-cache-write-price"
         static let promptTokens = "x-prompt-tokens"
         static let mostTokens = "x-most-tokens"
         static let gateway = "x-gateway"
@@ -78,7 +80,10 @@ package enum JournalMessage: Sendable, Equatable {
         func count(_ name: String) -> Int64 { max(0, headers.integer(name) ?? 0) }
         var price: Price?
         if let input = headers.integer(Header.inputPrice), let output = headers.integer(Header.outputPrice) {
-            price = Price(input: Double(input) / 1e9, output: Double(output) / 1e9)
+            func usd(_ name: String) -> Double? { headers.integer(name).map { Double($0) / 1e9 } }
+            price = Price(
+                input: Double(input) / 1e9, output: Double(output) / 1e9,
+                cachedInput: usd(Header.cachedInputPrice), cacheWrite: usd(Header.cacheWritePrice))
         }
         var start = AttemptStart(
             key: key, attempt: attempt, began: time, reserved: Money(billionths: count(Header.reserved)),
@@ -106,6 +111,8 @@ package enum JournalMessage: Sendable, Equatable {
             headers[Header.reserved] = .int(start.reserved.billionths)
             headers[Header.inputPrice] = .int(Money(usd: price.input).billionths)
             headers[Header.outputPrice] = .int(Money(usd: price.output).billionths)
+            if let cached = price.cachedInput { headers[Header.cachedInputPrice] = .int(Money(usd: cached).billionths) }
+            if let write = price.cacheWrite { headers[Header.cacheWritePrice] = .int(Money(usd: write).billionths) }
         }
         return headers
     }

@@ -63,6 +63,10 @@ public struct SpendTotals: Sendable, Equatable {
     public var wastedAttempts = 0
     public var promptTokens = 0
     public var completionTokens = 0
+    /// Of the prompts' tokens, those that providers found in their caches.
+    public var cachedTokens = 0
+    /// Of the prompts' tokens, those that providers wrote to their caches.
+    public var cacheWriteTokens = 0
     /// Tokens of both kinds that the worker estimated.
     public var estimatedTokens = 0
     /// Tokens of both kinds of wasted attempts.
@@ -76,6 +80,8 @@ public struct SpendTotals: Sendable, Equatable {
         attempts &+= 1
         promptTokens &+= usage.promptTokens
         completionTokens &+= usage.completionTokens
+        cachedTokens &+= usage.cachedTokens
+        cacheWriteTokens &+= usage.cacheWriteTokens
         if usage.isEstimated { estimatedTokens &+= usage.totalTokens }
         if charge.outcome == .discarded || charge.outcome == .killed {
             wastedAttempts &+= 1
@@ -89,6 +95,8 @@ public struct SpendTotals: Sendable, Equatable {
         wastedAttempts &+= other.wastedAttempts
         promptTokens &+= other.promptTokens
         completionTokens &+= other.completionTokens
+        cachedTokens &+= other.cachedTokens
+        cacheWriteTokens &+= other.cacheWriteTokens
         estimatedTokens &+= other.estimatedTokens
         wastedTokens &+= other.wastedTokens
         cost = cost + other.cost

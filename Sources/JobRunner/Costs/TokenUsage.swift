@@ -2,28 +2,34 @@ internal import ChatModel
 
 /// The tokens of one attempt.
 struct TokenUsage: Sendable, Equatable {
+    /// All of the request, with those of the next two.
     var promptTokens: Int
+    /// What the provider charges as answer, reasoning included.
     var completionTokens: Int
+    /// Of the prompt's tokens, those that the provider found in its cache.
+    var cachedTokens = 0
+    /// Of the prompt's tokens, those that the provider wrote to its cache.
+    var cacheWriteTokens = 0
     /// Counted or guessed by the worker; else the provider's numbers.
     var isEstimated: Bool
 
     /// Nothing was asked, or nothing came: nothing was sold that we know of.
     static let none = TokenUsage(promptTokens: 0, completionTokens: 0, isEstimated: true)
 
-    init(promptTokens: Int, completionTokens: Int, isEstimated: Bool) {
+    init(
+        promptTokens: Int, completionTokens: Int, cachedTokens: Int = 0, cacheWriteTokens: Int = 0, isEstimated: Bool
+    ) {
         self.promptTokens = promptTokens
         self.completionTokens = completionTokens
+        self.cachedTokens = cachedTokens
+        self.cacheWriteTokens = cacheWriteTokens
         self.isEstimated = isEstimated
     }
 
     /// The provider's where it sent one; else estimated.
     init(_ log: borrowing AnswerLog, requestBytes: Int) {
-        if !log.usage.isEmpty, let usage = try? JSONValue(parsing: log.usage),
-            let prompt = usage["prompt_tokens"]?.integerValue,
-            let completion = usage["completion_tokens"]?.integerValue,
-            (0...Self.most).contains(prompt), (0...Self.most).contains(completion)
-        {
-            self.init(promptTokens: prompt, completionTokens: completion, isEstimated: false)
+        if let reported = ProviderUsage(log.usage) {
+            self = reported.usage
         } else if log.outputChunks == 0 {
             self = .none
         } else {
@@ -51,5 +57,4 @@ struct TokenUsage: Sendable, Equatable {
     static func promptTokens(ofRequest bytes: Int) -> Int { (bytes + 3) / 4 }
 
     private static let tokensPerSecond: Int64 = 100
-    private static let most = 1 << 40
 }

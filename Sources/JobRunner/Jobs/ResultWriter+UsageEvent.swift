@@ -31,7 +31,10 @@ extension ResultWriter {
         }
         body.append(contentsOf: ",\"usage\":".utf8)
         appendUsage(log, to: &body)
-        body.append(contentsOf: ",\"job\":".utf8)
+        body.append(contentsOf: ",\"charged\":{\"prompt_tokens\":\(shown.usage.promptTokens)".utf8)
+        body.append(contentsOf: ",\"completion_tokens\":\(shown.usage.completionTokens)".utf8)
+        shown.usage.appendCacheMembers(to: &body)
+        body.append(contentsOf: "},\"job\":".utf8)
         appendJob(attempt: shown.attempt, to: &body)
         body.append(contentsOf: "}}".utf8)
         return try? Messages.event(

@@ -101,6 +101,15 @@ struct AdminMetrics {
                 ]
             })
         out.add(
+            "chat_worker_cached_tokens_total", .counter,
+            "Input tokens that providers found in their caches (read) or put there (write), by model.",
+            rows.flatMap { row in
+                [
+                    (labels(row) + [("kind", "read")], Double(row.cachedTokens)),
+                    (labels(row) + [("kind", "write")], Double(row.cacheWriteTokens)),
+                ]
+            })
+        out.add(
             "chat_worker_cost_usd_total", .counter,
             "Cost of ended attempts in USD, by the prices of the configuration.",
             rows.map { (labels($0), Double($0.cost.billionths) / 1e9) })

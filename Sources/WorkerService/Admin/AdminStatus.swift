@@ -99,6 +99,7 @@ struct AdminStatus {
             .init("gateway", .string(totals.model.gateway)), .init("model", .string(totals.model.name)),
             .init("attempts", .integer(totals.attempts)), .init("input_tokens", .integer(totals.promptTokens)),
             .init("output_tokens", .integer(totals.completionTokens)),
+            .init("cached_tokens", .integer(totals.cachedTokens)),
             .init("wasted_tokens", .integer(totals.wastedTokens)),
             .init("cost_usd", .number(totals.cost.decimal)),
         ])

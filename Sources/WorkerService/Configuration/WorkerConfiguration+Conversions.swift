@@ -156,7 +156,10 @@ extension WorkerConfiguration {
     private func route(of model: Model, named name: String) -> ModelRoute? {
         guard let gateway = gatewayName(of: model) else { return nil }
         var price: Price?
-        if let input = model.inputPrice, let output = model.outputPrice { price = Price(input: input, output: output) }
+        if let input = model.inputPrice, let output = model.outputPrice {
+            price = Price(
+                input: input, output: output, cachedInput: model.cachedInputPrice, cacheWrite: model.cacheWritePrice)
+        }
         return ModelRoute(
             gateway: gateway, upstreamModel: model.upstream ?? name,
             includeUsage: gateways[gateway]?.includeUsage ?? true, price: price, fallbacks: model.fallbacks,

@@ -70,6 +70,8 @@ extension WorkerConfiguration {
         /// USD for a million tokens.
         public var inputPrice: Double?
         public var outputPrice: Double?
+        public var cachedInputPrice: Double?
+        public var cacheWritePrice: Double?
         /// Asked in this order where it cannot answer.
         public var fallbacks: [String] = []
         public var fallbackOn = FallbackCause.allCases
@@ -234,6 +236,14 @@ extension WorkerConfiguration.Model: ConfigurationTable {
         .init(
             optional: "output_price", \.outputPrice, .number(0...1_000_000, of: "USD for a million tokens"),
             "Price of the answer.", example: "8"),
+        .init(
+            optional: "cached_input_price", \.cachedInputPrice, .number(0...1_000_000, of: "USD for a million tokens"),
+            "Price of the part of a prompt that the provider finds in its cache; without it that of input_price.",
+            example: "0.5"),
+        .init(
+            optional: "cache_write_price", \.cacheWritePrice, .number(0...1_000_000, of: "USD for a million tokens"),
+            "Price of the part of a prompt that the provider writes to its cache; without it that of input_price.",
+            example: "3.75"),
         .init(
             "fallbacks", \.fallbacks, .list(of: .name(.model)),
             "Other [models.NAME] that are asked, in this order and each followed by its own, where this one fails before its "

@@ -155,6 +155,12 @@ extension WorkerConfiguration {
                 found.append(
                     mistake(at: ["models", name, key], "needs the other price beside it, or the cost is wrong"))
             }
+            let cachePrices = [
+                ("cached_input_price", model.cachedInputPrice), ("cache_write_price", model.cacheWritePrice),
+            ]
+            for (key, price) in cachePrices where price != nil && model.inputPrice == nil {
+                found.append(mistake(at: ["models", name, key], "needs input_price and output_price beside it"))
+            }
             let upstream = "\(gatewayName(of: model) ?? "")/\(model.upstream ?? name)"
             if let other = upstreams.updateValue(name, forKey: upstream) {
                 found.append(

@@ -164,6 +164,12 @@ import Testing
             "[gateways.a]\nurl = \"ws://localhost\"\n[models.m]\ninput_price = 1",
             ("4: models.m.input_price: ", "the other price")),
         Case(
+            "[gateways.a]\nurl = \"ws://localhost\"\n[models.m]\ncached_input_price = 1",
+            ("4: models.m.cached_input_price: ", "needs input_price and output_price")),
+        Case(
+            "[gateways.a]\nurl = \"ws://localhost\"\n[models.m]\ncache_write_price = 1",
+            ("4: models.m.cache_write_price: ", "needs input_price and output_price")),
+        Case(
             "[limits]\ntotal_timeout = \"30m\"",
             (
                 "2: limits.total_timeout: ",

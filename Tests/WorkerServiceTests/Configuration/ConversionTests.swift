@@ -280,6 +280,8 @@ import Webhooks
                 upstream = "up"
                 input_price = 1
                 output_price = 2.5
+                cached_input_price = 0.5
+                cache_write_price = 1.25
                 [models.free]
                 gateway = "b"
                 [profiles.p]
@@ -292,7 +294,9 @@ import Webhooks
         #expect(configuration.jobs.prefetch == 13)
         #expect(
             rules.models == [
-                "x/y:z": ModelRoute(gateway: "a", upstreamModel: "up", price: Price(input: 1, output: 2.5)),
+                "x/y:z": ModelRoute(
+                    gateway: "a", upstreamModel: "up",
+                    price: Price(input: 1, output: 2.5, cachedInput: 0.5, cacheWrite: 1.25)),
                 "free": ModelRoute(gateway: "b", upstreamModel: "free", includeUsage: false),
             ])
         #expect(rules.defaultRoute == ModelRoute(gateway: "b", upstreamModel: "", includeUsage: false))
