@@ -100,12 +100,7 @@ struct ResultWriter {
     }
 
     func appendUsage(_ log: borrowing AnswerLog, to output: inout [UInt8]) {
-        let usage = shown.usage
-        guard usage.isEstimated else { return output.append(contentsOf: log.usage) }
-        output.append(
-            contentsOf:
-                "{\"prompt_tokens\":\(usage.promptTokens),\"completion_tokens\":\(usage.completionTokens),\"total_tokens\":\(usage.totalTokens)}"
-                .utf8)
+        shown.usage.append(raw: log.usage, to: &output)
     }
 
     private func appendJob(to output: inout [UInt8]) {
@@ -154,9 +149,9 @@ struct ResultWriter {
         output.append(contentsOf: ",\"model\":".utf8)
         JSONText.appendQuoted(charge.model.utf8, to: &output)
         output.append(
-            contentsOf:
-                ",\"prompt_tokens\":\(usage.promptTokens),\"completion_tokens\":\(usage.completionTokens),\"usage_source\":\"\(source(usage))\",\"cost\":"
-                .utf8)
+            contentsOf: ",\"prompt_tokens\":\(usage.promptTokens),\"completion_tokens\":\(usage.completionTokens)".utf8)
+        usage.appendCacheMembers(to: &output)
+        output.append(contentsOf: ",\"usage_source\":\"\(source(usage))\",\"cost\":".utf8)
         appendCost(charge.cost, to: &output)
         output.append(0x7D)
     }
