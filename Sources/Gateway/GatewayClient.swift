@@ -14,6 +14,7 @@ public final class GatewayClient: Sendable {
     private let budget: IdleBudget
     private let keys: GatewayKeys
     private let habits = GatewayHabits()
+    private let shapes: GatewayShapes
     private let loops = Mutex<[ObjectIdentifier: NIOLoopBound<GatewayLoop>]>([:])
     private let isShutDown = Atomic<Bool>(false)
 
@@ -27,6 +28,7 @@ public final class GatewayClient: Sendable {
         self.configuration = configuration
         self.logger = logger
         keys = GatewayKeys(configuration, logger: logger)
+        shapes = GatewayShapes(gateway: configuration.name, logger: logger)
         budget = IdleBudget(maximum: configuration.maximumIdle)
         guard configuration.endpoint.isSecure else {
             tls = nil
@@ -113,7 +115,7 @@ public final class GatewayClient: Sendable {
             if let bound = loops[ObjectIdentifier(loop)] { return bound }
             let owner = GatewayLoop(
                 eventLoop: loop, configuration: configuration, tls: tls, metrics: metrics, keys: keys,
-                habits: habits, budget: budget, logger: logger)
+                habits: habits, shapes: shapes, budget: budget, logger: logger)
             let bound = NIOLoopBound(owner, eventLoop: loop)
             loops[ObjectIdentifier(loop)] = bound
             return bound

@@ -8,12 +8,14 @@ extension GatewayFailure {
             kind.map { !$0.isFinal } ?? status.map { $0 == 408 || $0 == 409 || $0 == 429 || $0 >= 500 } ?? false
         let isFinal = kind?.isFinal == true
         let reset = code == "gateway_rate_limited" ? details.limitReset : nil
-        return GatewayFailure(
+        var failure = GatewayFailure(
             stage: stage, code: code, message: told(sentence, status), status: status,
             retryAfter: isFinal ? nil : details.retryAfter ?? reset, upstreamType: details.type,
             upstreamCode: details.code, upstreamParam: details.param,
             isRetryable: !isFinal && details.shouldRetry ?? isTransient
         ).saying(details.text)
+        if status.map({ $0 == 400 || $0 == 422 }) ?? true { failure.refusedParameters = details.refusedParameters }
+        return failure
     }
 
     /// With the phrases that the operator has added for this gateway, which go before all that is known here. The gateway's own

@@ -14,6 +14,7 @@ final class GatewayLoop {
     let metrics: GatewayMetrics
     let keys: GatewayKeys
     let habits: GatewayHabits
+    let shapes: GatewayShapes
     var filler: PoolFiller
     /// Those who wait until what is opened ahead has been.
     var whenWarm: [EventLoopPromise<Void>] = []
@@ -31,7 +32,8 @@ final class GatewayLoop {
 
     init(
         eventLoop: any EventLoop, configuration: GatewayConfiguration, tls: NIOSSLContext?, metrics: GatewayMetrics,
-        keys: GatewayKeys, habits: GatewayHabits = GatewayHabits(), budget: IdleBudget, logger: Logger
+        keys: GatewayKeys, habits: GatewayHabits = GatewayHabits(), shapes: GatewayShapes, budget: IdleBudget,
+        logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.configuration = configuration
@@ -40,6 +42,7 @@ final class GatewayLoop {
         self.metrics = metrics
         self.keys = keys
         self.habits = habits
+        self.shapes = shapes
         filler = PoolFiller(minimum: configuration.minimumIdle)
         self.budget = budget
         self.logger = logger

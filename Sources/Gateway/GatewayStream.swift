@@ -30,6 +30,12 @@ public final class GatewayStream {
     private var promptRefusals = 0
     /// After so many another key is asked with the same prompt.
     private static let mostPromptRefusals = 1
+    /// What refusals have told of the request, to be remembered when it is answered, and how many there were.
+    private var lesson: RequestShape?
+    private var repairs = 0
+    private var hasRenamedLimit = false
+    /// Gateways tell one parameter at a time.
+    private static let mostRepairs = 6
     // Holds the stream until `end`, which always comes. A weak reference would be let go of by itself, but each retain of
     // what was ever referred to weakly takes a slower way, and there are several for each token.
     private lazy var timer = LoopTimer(loop: owner.eventLoop) { self.timedOut() }
@@ -41,10 +47,13 @@ public final class GatewayStream {
         self.handler = handler
         model = request.model
         trace = request.trace
-        body = request.body
+        body = Self.shaped(
+            request.body, owner.shapes.shape(for: request.model).map(request.shape.merged) ?? request.shape)
         memory = FrameMemory(choiceCount: request.choiceCount)
+        var patience = owner.patience
+        if let time = request.firstChunkTimeout { patience.firstChunk = TimeAmount(bounded: time) }
         machine = GatewayStreamMachine(
-            choiceCount: request.choiceCount, patience: owner.patience,
+            choiceCount: request.choiceCount, patience: patience,
             knowledge: .init(
                 isBody: owner.configuration.transport == .sse, awaitsUsage: request.asksForUsage,
                 withdrawsFinish: owner.habits.withdrawsFinish))
@@ -112,7 +121,7 @@ public final class GatewayStream {
 
     func connectionFailed(_ failure: GatewayFailure) {
         let failure = judged(failure)
-        if !asksWithAnotherKey(after: failure) { perform(machine.connectFailed(failure)) }
+        if !asksAgain(after: failure) { perform(machine.connectFailed(failure)) }
     }
 
     func connectionReady(_ connection: any GatewayConnection, isReused: Bool) {
@@ -132,7 +141,41 @@ public final class GatewayStream {
     /// The answer is not a stream. - Parameter isWhole: all of it was read.
     func answerRefused(_ failure: GatewayFailure, isWhole: Bool) {
         let failure = judged(failure)
-        if !asksWithAnotherKey(after: failure) { perform(machine.refused(failure, isWhole: isWhole)) }
+        if !asksAgain(after: failure) { perform(machine.refused(failure, isWhole: isWhole)) }
+    }
+
+    private func asksAgain(after failure: GatewayFailure) -> Bool {
+        asksWithAnotherKey(after: failure) || asksInAnotherShape(after: failure)
+    }
+
+    /// Nor is a parameter that the model does not take, if it can be left out, or the limit be called by its other name.
+    private func asksInAnotherShape(after failure: GatewayFailure) -> Bool {
+        guard let refusal = failure.refusedParameters, machine.mayAskAgain, machine.stage != .connect,
+            machine.stage != .upgrade, repairs < Self.mostRepairs
+        else { return false }
+        // Whoever refuses both names would be asked without end.
+        guard refusal.shape.limitName == nil || !hasRenamedLimit else { return false }
+        let repaired = Self.shaped(body, refusal.shape)
+        guard repaired != body else { return false }
+        body = repaired
+        repairs += 1
+        hasRenamedLimit = hasRenamedLimit || refusal.shape.limitName != nil
+        if refusal.isForAnyValue { lesson = (lesson ?? RequestShape()).merged(with: refusal.shape) }
+        sendAgain()
+        return true
+    }
+
+    private static func shaped(_ body: ByteBuffer, _ shape: RequestShape) -> ByteBuffer {
+        shape.isEmpty ? body : ByteBuffer(bytes: shape.applied(to: Array(body.readableBytesView)))
+    }
+
+    /// On another connection: what this one has said was a refusal.
+    private func sendAgain() {
+        machine.asksAgain()
+        let connection = self.connection
+        self.connection = nil
+        connection?.release(.close(1000))
+        open(now: .now())
     }
 
     /// A key that is refused is no failure of the job, as long as there is another.
@@ -147,11 +190,7 @@ public final class GatewayStream {
         }
         guard machine.mayAskAgain, let other = owner.keys.next(for: model, besides: refusedKeys) else { return false }
         key = other
-        machine.asksAgain()
-        let connection = self.connection
-        self.connection = nil
-        connection?.release(.close(1000))
-        open(now: .now())
+        sendAgain()
         return true
     }
 
@@ -204,6 +243,7 @@ public final class GatewayStream {
             body = ByteBuffer()
             owner.keys.accepted(key, model: model)
             owner.metrics.withAlerts { $0.answered(model) }
+            if let lesson { owner.shapes.learn(lesson, of: model) }
         }
         let hasUsage = !chunk.usage.isEmpty
         let verdict =
@@ -310,7 +350,7 @@ public final class GatewayStream {
 
     private func receivedError(_ error: UpstreamError) {
         let failure = judged(.refused(machine.stage, status: error.status, error))
-        if !asksWithAnotherKey(after: failure) { perform(machine.errorMessage(failure)) }
+        if !asksAgain(after: failure) { perform(machine.errorMessage(failure)) }
     }
 
     /// Seconds since 1970.

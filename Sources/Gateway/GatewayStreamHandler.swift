@@ -13,6 +13,10 @@ public struct GatewayRequest: Sendable {
     public var asksForUsage = true
     /// W3C trace context; over a WebSocket only the upgrade of a fresh connection carries it.
     public var trace: TraceContext?
+    /// What the body is made to look like before it is sent.
+    public var shape = RequestShape()
+    /// In place of `GatewayConfiguration.firstChunkTimeout`.
+    public var firstChunkTimeout: Duration?
 
     public init(model: String, body: ByteBuffer, choiceCount: Int = 1, trace: TraceContext? = nil) {
         self.model = model
@@ -76,6 +80,8 @@ public struct GatewayFailure: Error, Sendable, Equatable {
     package var concernsJobAlone = false
     /// The gateway's own words, until they were compared with the operator's phrases (`judged`).
     var text: RefusedText?
+    /// What the request must look like to be answered, where the gateway has said so.
+    var refusedParameters: ParameterRefusal?
 
     public init(
         stage: Stage, code: String, message: String, status: Int? = nil, closeCode: Int? = nil,

@@ -23,6 +23,8 @@ struct UpstreamError: Equatable {
     private(set) var saysError = false
     /// It is one where chunks are awaited: SGLang's `{"object": "error"}`, Google's lists.
     private(set) var isMessage = false
+    /// Parameters that the model does not take, if they can do without.
+    var refusedParameters: ParameterRefusal?
 
     init() {}
 
@@ -52,6 +54,8 @@ struct UpstreamError: Equatable {
         judge(shape, now: now)
         // OpenRouter's.
         if kind == nil, shape["metadata"]?["flagged_input"] != nil { (kind, isKindCertain) = (.contentFilter, true) }
+        refusedParameters = ParameterRefusal(
+            words: [code, type], param: param, message: shape.messages.first, document: document)
         readHeaders(now: now, shape.header)
     }
 

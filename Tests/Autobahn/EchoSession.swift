@@ -28,7 +28,8 @@ final class EchoSession: BareWebSocketUser {
             let logger = Logger(label: "autobahn") { _ in SwiftLogNoOpLogHandler() }
             let owner = GatewayLoop(
                 eventLoop: loop, configuration: configuration, tls: nil, metrics: GatewayMetrics(),
-                keys: GatewayKeys(configuration, logger: logger), budget: IdleBudget(maximum: 0), logger: logger)
+                keys: GatewayKeys(configuration, logger: logger), shapes: GatewayShapes(gateway: "", logger: logger),
+                budget: IdleBudget(maximum: 0), logger: logger)
             let promise = loop.makePromise(of: String.self)
             let session = EchoSession(echoes: echoes, ended: promise)
             // The pipeline holds it while it lives.

@@ -18,7 +18,8 @@ import Testing
                 let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 let owner = GatewayLoop(
                     eventLoop: loop, configuration: configuration, tls: nil, metrics: GatewayMetrics(),
-                    keys: GatewayKeys(configuration, logger: logger), budget: IdleBudget(maximum: 1), logger: logger)
+                    keys: GatewayKeys(configuration, logger: logger),
+                    shapes: GatewayShapes(gateway: "", logger: logger), budget: IdleBudget(maximum: 1), logger: logger)
                 return owner.dial().flatMapThrowing { channel in
                     defer { channel.close(promise: nil) }
                     guard let options = channel.syncOptions else { return [] }

@@ -60,11 +60,15 @@ public struct ModelRoute: Sendable, Equatable {
     public var fallbackCauses: Set<FallbackCause>
     /// Requests under way at once in one worker; `nil`: as many as there are.
     public var maximumInFlight: Int?
+    /// What becomes of a request just before it is sent.
+    public var shape: RequestShape
+    /// In place of the gateway's.
+    public var firstChunkTimeout: Duration?
 
     public init(
         gateway: String, upstreamModel: String, includeUsage: Bool = true, price: Price? = nil,
         fallbacks: [String] = [], fallbackCauses: Set<FallbackCause> = Set(FallbackCause.allCases),
-        maximumInFlight: Int? = nil
+        maximumInFlight: Int? = nil, shape: RequestShape = RequestShape(), firstChunkTimeout: Duration? = nil
     ) {
         self.gateway = gateway
         self.upstreamModel = upstreamModel
@@ -73,6 +77,8 @@ public struct ModelRoute: Sendable, Equatable {
         self.fallbacks = fallbacks
         self.fallbackCauses = fallbackCauses
         self.maximumInFlight = maximumInFlight
+        self.shape = shape
+        self.firstChunkTimeout = firstChunkTimeout
     }
 }
 
@@ -83,14 +89,18 @@ public struct Profile: Sendable, Equatable {
     public var temperature: Double?
     /// In place of those of the model.
     public var fallbacks: [String]?
+    /// Members that a request has besides, if the job does not have them.
+    public var extra: ExtraMembers
 
     public init(
-        model: String? = nil, maximumTokens: Int? = nil, temperature: Double? = nil, fallbacks: [String]? = nil
+        model: String? = nil, maximumTokens: Int? = nil, temperature: Double? = nil, fallbacks: [String]? = nil,
+        extra: ExtraMembers = ExtraMembers()
     ) {
         self.model = model
         self.maximumTokens = maximumTokens
         self.temperature = temperature
         self.fallbacks = fallbacks
+        self.extra = extra
     }
 }
 

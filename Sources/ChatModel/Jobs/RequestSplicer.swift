@@ -8,6 +8,13 @@ enum RequestSplicer {
         if let temperature = profile?.temperature, !document.hasTemperature {
             additions.append(contentsOf: ",\"temperature\":\(temperature)".utf8)
         }
+        if let extra = profile?.extra, !extra.isEmpty {
+            // A null of the job counts as its word, too.
+            var present = Set(document.kept.map(\.name))
+            if profile?.maximumTokens != nil { present.insert("max_tokens") }
+            if profile?.temperature != nil { present.insert("temperature") }
+            extra.append(to: &additions, unless: present)
+        }
         let kept = document.kept.filter { !isReplaced($0.name, document, profile) }.map(\.range)
         return JobRequest(body, keeping: kept, adding: additions, route: route)
     }

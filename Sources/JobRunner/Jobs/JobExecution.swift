@@ -322,6 +322,8 @@ final class JobExecution: GatewayStreamHandler, @unchecked Sendable {
             model: route.upstreamModel, body: ByteBuffer(bytes: request.bytes), choiceCount: job.choiceCount,
             trace: spans?.began(route, attempt: machine.attempt) ?? trace)
         request.asksForUsage = route.includeUsage
+        request.shape = route.shape
+        request.firstChunkTimeout = route.firstChunkTimeout
         gatewayStream = gateway.open(request, on: loop, handler: self)
     }
 

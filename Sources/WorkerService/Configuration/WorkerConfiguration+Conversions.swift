@@ -118,7 +118,7 @@ extension WorkerConfiguration {
             profiles: profiles.mapValues {
                 ChatModel.Profile(
                     model: $0.model, maximumTokens: $0.maximumTokens, temperature: $0.temperature,
-                    fallbacks: $0.fallbacks)
+                    fallbacks: $0.fallbacks, extra: $0.extraBody ?? ExtraMembers())
             },
             models: Dictionary(
                 uniqueKeysWithValues: models.compactMap { name, model in
@@ -164,7 +164,10 @@ extension WorkerConfiguration {
             gateway: gateway, upstreamModel: model.upstream ?? name,
             includeUsage: gateways[gateway]?.includeUsage ?? true, price: price, fallbacks: model.fallbacks,
             fallbackCauses: Set(model.fallbackOn),
-            maximumInFlight: model.maximumInFlight == 0 ? nil : model.maximumInFlight)
+            maximumInFlight: model.maximumInFlight == 0 ? nil : model.maximumInFlight,
+            shape: RequestShape(
+                limitName: model.limitName, dropped: Set(model.dropped), extra: model.extraBody ?? ExtraMembers()),
+            firstChunkTimeout: model.firstChunkTimeout)
     }
 
     // MARK: - Names

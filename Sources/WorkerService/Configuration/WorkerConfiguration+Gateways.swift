@@ -77,6 +77,14 @@ extension WorkerConfiguration {
         public var fallbackOn = FallbackCause.allCases
         /// Requests under way at once; 0: no limit.
         public var maximumInFlight = 0
+        /// In place of the gateway's.
+        public var firstChunkTimeout: Duration?
+        /// `nil`: as the request has it.
+        public var limitName: RequestShape.LimitName?
+        /// Left out of requests.
+        public var dropped: [String] = []
+        /// Put into requests that do not have them.
+        public var extraBody: ExtraMembers?
 
         public init() {}
     }
@@ -88,6 +96,8 @@ extension WorkerConfiguration {
         public var temperature: Double?
         /// In place of those of the model.
         public var fallbacks: [String]?
+        /// Put into requests that do not have them.
+        public var extraBody: ExtraMembers?
 
         public init() {}
     }
@@ -255,6 +265,21 @@ extension WorkerConfiguration.Model: ConfigurationTable {
         .init(
             "max_in_flight", \.maximumInFlight, .integer(0...60_000, of: "requests"),
             "Requests under way at once, of this worker; further jobs wait for their turn. 0 is no limit."),
+        .init(
+            optional: "first_chunk_timeout", \.firstChunkTimeout, .duration(.milliseconds(100) ... .seconds(3_600)),
+            "In place of the gateway's, for a model that thinks long before it speaks.", example: "\"10m\""),
+        .init(
+            optional: "max_tokens_name", \.limitName, .choice(),
+            "What the model calls the limit of an answer, whichever name a job uses: OpenAI's reasoning models take "
+                + "max_completion_tokens only.", example: "\"max_completion_tokens\""),
+        .init(
+            "drop", \.dropped, .list(of: .parameterName),
+            "Parameters that the model refuses; they are left out of requests, as temperature and top_p."),
+        .init(
+            optional: "extra_body", \.extraBody, .requestMembers,
+            "Further members of requests, as a table or as JSON in quotes. What the job or its profile says wins; what drop "
+                + "names does not count as said.",
+            example: "{ reasoning_effort = \"low\" }"),
     ]
 }
 
@@ -271,5 +296,9 @@ extension WorkerConfiguration.Profile: ConfigurationTable {
         .init(
             optional: "fallbacks", \.fallbacks, .list(of: .name(.model)), "In place of those of the model.",
             example: "[\"gpt-4.1\"]"),
+        .init(
+            optional: "extra_body", \.extraBody, .requestMembers,
+            "Further members of requests, as a table or as JSON in quotes; what the job says wins.",
+            example: "{ reasoning_effort = \"low\" }"),
     ]
 }

@@ -5,7 +5,8 @@ import Webhooks
 extension WorkerConfiguration {
     /// Errors and warnings.
     func ruleMistakes() -> [ConfigurationMistake] {
-        brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + routeMistakes() + timeMistakes()
+        brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + routeMistakes() + requestMistakes()
+            + timeMistakes()
             + fairnessMistakes() + budgetMistakes() + webhookMistakes() + adminMistakes()
             + tracingMistakes()
     }

@@ -136,7 +136,8 @@ extension GatewayClient {
 
     func start(
         _ model: String = "m", body: String = "{}", choices: Int = 1, trace: TraceContext? = nil,
-        paused: Bool = false, on loop: any EventLoop = testLoop
+        paused: Bool = false, on loop: any EventLoop = testLoop,
+        change: @escaping @Sendable (inout GatewayRequest) -> Void = { _ in }
     ) async throws -> OpenStream {
         try await loop.submit {
             let (events, continuation) = AsyncStream<StreamEvent>.makeStream()
@@ -144,8 +145,9 @@ extension GatewayClient {
                 continuation.yield(event)
                 if case .ended = event { continuation.finish() }
             }
-            let request = GatewayRequest(
+            var request = GatewayRequest(
                 model: model, body: ByteBuffer(string: body), choiceCount: choices, trace: trace)
+            change(&request)
             let stream = self.open(request, on: loop, handler: recorder)
             if paused { stream.pauseReading() }
             return OpenStream(events: events, stream: NIOLoopBound(stream, eventLoop: loop))

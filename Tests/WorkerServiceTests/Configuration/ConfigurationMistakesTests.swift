@@ -170,6 +170,34 @@ import Testing
             "[gateways.a]\nurl = \"ws://localhost\"\n[models.m]\ncache_write_price = 1",
             ("4: models.m.cache_write_price: ", "needs input_price and output_price")),
         Case(
+            "[models.m]\nmax_tokens_name = \"max_output\"\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.max_tokens_name: ", "must be one of \"max_tokens\", \"max_completion_tokens\"")),
+        Case(
+            "[models.m]\ndrop = [\n\"seed\",\n\"messages\"]\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("4: models.m.drop[1]: ", "cannot be left out")),
+        Case(
+            "[models.m]\ndrop = [\"seed\", \"seed\"]\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.drop[1]: ", "twice")),
+        Case(
+            "[models.m]\nextra_body = '{\"a\": }'\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.extra_body: ", "is not JSON")),
+        Case(
+            "[models.m]\nextra_body = '[1]'\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.extra_body: ", "must be a JSON object")),
+        Case(
+            "[models.m]\nextra_body = 1\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.extra_body: ", "must be a table")),
+        Case(
+            "[models.m]\nextra_body = '{\"n\": 2}'\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.extra_body.n: ", "cannot be put in here")),
+        Case(
+            "[models.m.extra_body]\nx = 1\n\nmax_tokens = 5\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("4: models.m.extra_body.max_tokens: ", "of a profile can")),
+        Case(
+            "[models.m.extra_body.a]\nb = [1, inf]\n[gateways.a]\nurl = \"ws://localhost\"",
+            ("2: models.m.extra_body.a.b[1]: ", "JSON does not have")),
+        Case("[profiles.p]\nextra_body = { at = 2026-01-01 }", ("2: profiles.p.extra_body.at: ", "is a date")),
+        Case(
             "[limits]\ntotal_timeout = \"30m\"",
             (
                 "2: limits.total_timeout: ",

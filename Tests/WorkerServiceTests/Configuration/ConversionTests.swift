@@ -9,6 +9,10 @@ import Webhooks
 @testable import WorkerService
 
 @Suite struct ConversionTests {
+    private static func extra(_ json: String) throws -> ExtraMembers {
+        try #require(ExtraMembers(JSONValue(parsing: json.utf8)))
+    }
+
     let folder: TemporaryFolder
     let environment: ConfigurationEnvironment
 
@@ -284,10 +288,19 @@ import Webhooks
                 cache_write_price = 1.25
                 [models.free]
                 gateway = "b"
+                [models.thinker]
+                gateway = "b"
+                first_chunk_timeout = "10m"
+                max_tokens_name = "max_completion_tokens"
+                drop = ["temperature"]
+                [models.thinker.extra_body]
+                reasoning_effort = "low"
+                thinking = { budget = 1000, on = true, list = [1.5, "x"] }
                 [profiles.p]
                 model = "free"
                 max_tokens = 5
                 temperature = 0
+                extra_body = '{"x": [1, null]}'
                 """)
         let rules = configuration.jobRules
         #expect(rules.maximumBytes == 2 << 20 && rules.customerSource == .userID)
@@ -298,9 +311,20 @@ import Webhooks
                     gateway: "a", upstreamModel: "up",
                     price: Price(input: 1, output: 2.5, cachedInput: 0.5, cacheWrite: 1.25)),
                 "free": ModelRoute(gateway: "b", upstreamModel: "free", includeUsage: false),
+                "thinker": ModelRoute(
+                    gateway: "b", upstreamModel: "thinker", includeUsage: false,
+                    shape: RequestShape(
+                        limitName: .maximumCompletionTokens, dropped: ["temperature"],
+                        extra: try Self.extra(
+                            #"{"reasoning_effort":"low","thinking":{"budget":1000,"list":[1.5,"x"],"on":true}}"#)),
+                    firstChunkTimeout: .seconds(600)),
             ])
         #expect(rules.defaultRoute == ModelRoute(gateway: "b", upstreamModel: "", includeUsage: false))
-        #expect(rules.profiles == ["p": ChatModel.Profile(model: "free", maximumTokens: 5, temperature: 0)])
+        #expect(
+            rules.profiles == [
+                "p": ChatModel.Profile(
+                    model: "free", maximumTokens: 5, temperature: 0, extra: try Self.extra(#"{"x":[1,null]}"#))
+            ])
         #expect(
             rules.replies
                 == ReplyRules(
