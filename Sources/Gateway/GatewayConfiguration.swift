@@ -24,6 +24,20 @@ public struct GatewayConfiguration: Sendable {
         case sse
     }
 
+    /// An HTTP proxy that is asked for a tunnel (CONNECT).
+    public struct Proxy: Sendable, Equatable {
+        public var host: String
+        public var port: Int
+        /// The value of `Proxy-Authorization`. Secret.
+        public var authorization: String?
+
+        public init(host: String, port: Int, authorization: String? = nil) {
+            self.host = host
+            self.port = port
+            self.authorization = authorization
+        }
+    }
+
     /// The name in `[gateways.NAME]`; used in logs and errors.
     public var name: String
     public var transport: Transport
@@ -34,6 +48,8 @@ public struct GatewayConfiguration: Sendable {
     public var keyHeader = "Authorization"
     /// PEM file with the trusted CAs; `nil` is the system's store.
     public var certificateAuthorityFile: String?
+    /// Every connection goes through it.
+    public var proxy: Proxy?
     /// TCP connect, TLS and, for a WebSocket, the upgrade together.
     public var connectTimeout: Duration
     /// From the request's last byte to the first chunk with output.

@@ -9,6 +9,7 @@ extension GatewayFailure {
     init(setUp error: any Error, stage: Stage) {
         self =
             switch error {
+            case let failure as ProxyFailure: GatewayFailure(failure)
             case ChannelError.connectTimeout: .timedOut(.connect)
             case NIOSSLError.uncleanShutdown, NIOSSLError.handshakeFailed(.sslError([.eofDuringHandshake])):
                 .unreachable(stage, "The gateway closed the connection during its set-up.")

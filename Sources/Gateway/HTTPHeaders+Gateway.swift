@@ -14,6 +14,7 @@ extension HTTPHeaders {
         add(name: "Content-Type", value: "application/json")
         add(name: "User-Agent", value: "chat-worker")
         if let header = configuration.header(of: key) { add(name: header.name, value: header.value) }
+        for header in key.headers { add(name: header.name, value: header.value) }
         if let trace {
             add(name: "traceparent", value: trace.traceparent)
             if !trace.tracestate.isEmpty { add(name: "tracestate", value: trace.tracestate) }

@@ -9,16 +9,22 @@ final class ServerIdentityHandler: ChannelInboundHandler, RemovableChannelHandle
     typealias InboundIn = Any
 
     private let host: String
+    private let isProxied: Bool
 
-    /// - Parameter host: as in the gateway's URL.
-    init(host: String) { self.host = host }
+    /// - Parameters:
+    ///   - host: as in the gateway's URL.
+    ///   - isProxied: the other side's address is that of a proxy.
+    init(host: String, isProxied: Bool = false) {
+        self.host = host
+        self.isProxied = isProxied
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case TLSUserEvent.handshakeCompleted = event else {
             return context.fireUserInboundEventTriggered(event)
         }
         do {
-            try ServerIdentity.verify(context.channel, isFor: host)
+            try ServerIdentity.verify(context.channel, isFor: host, isProxied: isProxied)
         } catch {
             context.fireErrorCaught(error)
             return context.close(promise: nil)

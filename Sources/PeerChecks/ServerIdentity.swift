@@ -15,12 +15,28 @@ package enum ServerIdentity {
 
     /// Throws `NameMismatch` if the channel speaks TLS and its peer has no certificate for `host`. An address needs no second
     /// look: NIOSSL compares it with the certificate's addresses. On the channel's event loop, once its handshake is complete.
-    package static func verify(_ channel: any Channel, isFor host: String) throws {
-        guard (try? SocketAddress(ipAddress: host, port: 0)) == nil,
+    ///
+    /// - Parameter isProxied: the channel leads to a proxy. NIOSSL would compare with that one's address, so it must have been told
+    ///   not to (`noHostnameVerification`), and an address is looked for here.
+    package static func verify(_ channel: any Channel, isFor host: String, isProxied: Bool = false) throws {
+        let address = try? SocketAddress(ipAddress: host, port: 0)
+        guard address == nil || isProxied,
             let tls = try? channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
         else { return }
-        guard let certificate = tls.peerCertificate, Self.certificate(certificate, isFor: host) else {
-            throw NameMismatch()
+        guard let certificate = tls.peerCertificate,
+            address.map({ Self.certificate(certificate, isFor: $0) }) ?? Self.certificate(certificate, isFor: host)
+        else { throw NameMismatch() }
+    }
+
+    private static func certificate(_ certificate: NIOSSLCertificate, isFor address: SocketAddress) -> Bool {
+        let wanted: [UInt8]
+        switch address {
+        case .v4(let address): wanted = withUnsafeBytes(of: address.address.sin_addr.s_addr) { Array($0) }
+        case .v6(let address): wanted = withUnsafeBytes(of: address.address.sin6_addr) { Array($0) }
+        case .unixDomainSocket: return false
+        }
+        return certificate._subjectAlternativeNames().contains { alternative in
+            alternative.nameType == .ipAddress && Array(alternative.contents) == wanted
         }
     }
 

@@ -1,4 +1,5 @@
 import Gateway
+import Synchronization
 import Testing
 
 /// The header that says who asks.
@@ -28,6 +29,50 @@ import Testing
             #expect(try await client.start().result().end == .complete)
             try await seen.wait()
             await client.shutdown()
+        }
+    }
+
+    /// Portkey's, Cloudflare's, an organisation's: they go with every upgrade and every request, and with the keys they change.
+    @Test(arguments: TestTransport.allCases)
+    func furtherHeaders(_ transport: TestTransport) async throws {
+        let seen = Mutex<[[String]]>([])
+        try await TestGateway.run(over: transport) { peer in
+            let head = transport == .websocket ? try await peer.upgrade() : []
+            while (try? await peer.readRequest()) != nil {
+                let lines = (transport == .websocket ? head : peer.requestHead).map { $0.lowercased() }
+                seen.withLock { seen in
+                    seen.append(lines.filter { $0.hasPrefix("x-") || $0.hasPrefix("authorization") })
+                }
+                try await peer.finish(AnswerText.finish(), "[DONE]")
+            }
+        } body: { gateway in
+            var key = GatewayKey(
+                source: "f", secret: "sk-1",
+                headers: [.init(name: "x-org", value: "a b"), .init(name: "x-two", value: "2")])
+            let client = try gateway.client { $0.keys = [key] }
+            #expect(try await client.start().result().end == .complete)
+            key.headers = [.init(name: "x-org", value: "c")]
+            client.replaceKeys([key])
+            #expect(try await client.start().result().end == .complete)
+            client.replaceKeys([GatewayKey(source: "", secret: "", headers: key.headers)])
+            #expect(try await client.start().result().end == .complete)
+            await client.shutdown()
+        }
+        let all = seen.withLock { $0.map { $0.sorted() } }
+        #expect(
+            all == [
+                ["authorization: bearer sk-1", "x-org: a b", "x-two: 2"], ["authorization: bearer sk-1", "x-org: c"],
+                ["x-org: c"],
+            ])
+    }
+
+    @Test(arguments: [
+        ("Host", "a"), ("connection", "close"), ("content-length", "1"), ("sec-websocket-key", "x"), ("a b", "x"),
+        ("proxy-authorization", "x"), ("user-agent", "x"), ("ok", ""), ("ok", "a\r\nb"), ("ok", "\u{e9}"),
+    ])
+    func headersThatCannotBeSent(_ name: String, _ value: String) {
+        #expect(throws: GatewayConfigurationError.invalidHeader) {
+            _ = try GatewayClient.test(port: 1) { $0.keys[0].headers = [.init(name: name, value: value)] }
         }
     }
 

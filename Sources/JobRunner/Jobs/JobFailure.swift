@@ -65,7 +65,8 @@ package struct JobFailure: Sendable, Equatable {
         case "gateway_quota_exhausted": "insufficient_quota"
         case "gateway_unauthorized": "authentication_error"
         case "gateway_forbidden": "permission_error"
-        case "gateway_connect_timeout", "gateway_first_chunk_timeout", "gateway_idle_timeout", "gateway_timeout":
+        case "gateway_connect_timeout", "gateway_first_chunk_timeout", "gateway_idle_timeout", "gateway_timeout",
+            "gateway_proxy_timeout":
             "timeout"
         default: "gateway_error"
         }

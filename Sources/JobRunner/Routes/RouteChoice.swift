@@ -89,7 +89,7 @@ extension GatewayFailure {
             "gateway_timeout", "gateway_unavailable", "gateway_protocol_error", "gateway_not_streaming",
             "gateway_invalid_chunk", "gateway_invalid_utf8":
             .unavailable
-        default: isTLSFailure || isKeyRefusal || isClosure ? .unavailable : nil
+        default: isTLSFailure || isKeyRefusal || isClosure || isOfProxy ? .unavailable : nil
         }
     }
 

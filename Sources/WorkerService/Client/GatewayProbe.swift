@@ -90,6 +90,9 @@ struct GatewayProbe {
         case "gateway_not_found": "look at the path in \(name).url, and at the models' names (upstream)"
         case "gateway_rate_limited", "gateway_quota_exhausted", "gateway_unavailable":
             "try again later, or ask its operator"
+        case _ where code.hasPrefix("gateway_proxy_"):
+            "look at the proxy \(gateway.proxy.map { "\($0.host):\($0.port)" } ?? "") (\(name).proxy, proxy_credentials_file): "
+                + "the gateway itself was not asked"
         default: "look at \(name).url and transport"
         }
     }
@@ -112,6 +115,13 @@ enum ModelList: Equatable {
         if let file = gateway.certificateAuthorityFile { tls.trustRoots = .file(file) }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
         configuration.timeout.connect = .milliseconds(gateway.connectTimeout.wholeMilliseconds)
+        if let proxy = gateway.proxy {
+            configuration.proxy = .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.authorization.flatMap { value in
+                    value.hasPrefix("Basic ") ? .basic(credentials: String(value.dropFirst(6))) : nil
+                })
+        }
         GuardedConnections(host: gateway.endpoint.host, maximumAnswerSize: 2 * longest).install(in: &configuration)
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let list = await fetch(url(gateway.endpoint), gateway, key, client)
@@ -124,6 +134,7 @@ enum ModelList: Equatable {
     ) async -> ModelList {
         var request = HTTPClientRequest(url: url)
         if let header = gateway.header(of: key) { request.headers.add(name: header.name, value: header.value) }
+        for header in key.headers { request.headers.add(name: header.name, value: header.value) }
         request.headers.add(name: "User-Agent", value: "chat-worker")
         let timeout = TimeAmount.milliseconds(gateway.connectTimeout.wholeMilliseconds)
         guard let response = try? await client.execute(request, timeout: timeout) else { return .absent }

@@ -13,7 +13,7 @@ extension WorkerConfiguration {
             found.append(
                 mistake(at: ["models"], "there is no [models.NAME], and no jobs.default_gateway: every job is invalid"))
         }
-        found += endpointMistakes(in: environment)
+        found += endpointMistakes(in: environment) + ignoredProxyMistakes(in: environment)
         found += secretMistakes(in: environment) + fileMistakes() + descriptorMistakes(in: environment)
         return found.inFileOrder()
     }

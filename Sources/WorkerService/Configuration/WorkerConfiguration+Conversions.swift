@@ -36,12 +36,16 @@ extension WorkerConfiguration {
         in environment: ConfigurationEnvironment = .process()
     ) throws(ConfigurationErrors) -> [String: GatewayConfiguration] {
         let reader = SecretReader(environment: environment)
-        let keys = try resolved { report in
-            Dictionary(uniqueKeysWithValues: gateways.keys.sorted().map { ($0, gatewayKeys(of: $0, reader, report)) })
+        let secrets = try resolved { report in
+            Dictionary(
+                uniqueKeysWithValues: gateways.keys.sorted().map {
+                    ($0, (keys: gatewayKeys(of: $0, reader, report), proxy: gatewayProxy(of: $0, reader, report)))
+                })
         }
         var configurations: [String: GatewayConfiguration] = [:]
         for (name, gateway) in gateways {
-            var configuration = gateway.configuration(named: name, keys: keys[name] ?? [])
+            var configuration = gateway.configuration(named: name, keys: secrets[name]?.keys ?? [])
+            configuration.proxy = secrets[name]?.proxy
             configuration.warmModels = upstreamModels(of: name)
             configurations[name] = configuration
         }

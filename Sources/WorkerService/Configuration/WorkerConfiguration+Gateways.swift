@@ -21,7 +21,10 @@ extension WorkerConfiguration {
         /// What a key begins with; empty: anything.
         public var keyPrefix = "sk-"
         public var keyHeader = "Authorization"
+        public var headersFile: String?
         public var certificateAuthorityFile: String?
+        public var proxy: ServiceURL?
+        public var proxyCredentialsFile: String?
         public var includeUsage = true
         public var connectTimeout: Duration = .seconds(10)
         public var firstChunkTimeout: Duration = .seconds(60)
@@ -130,9 +133,23 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             "The header that the key is sent in: Authorization as Bearer KEY, any other (Azure: api-key) as the bare key."
         ),
         .init(
+            optional: "headers_file", \.headersFile, .secretFile,
+            "Headers sent with every upgrade and request, one a line as `Name: value` (OpenAI-Organization, Portkey's, "
+                + "Cloudflare's, OpenRouter's); a file, since they may be secrets. Read again by a reload.",
+            example: "\"gateway_headers\""),
+        .init(
             optional: "ca_file", \.certificateAuthorityFile, .file,
             "PEM file with the CAs to trust with wss:// and https://; without it the system's.",
             example: "\"/etc/chat-worker/gateway-ca.pem\""),
+        .init(
+            optional: "proxy", \.proxy, .gatewayProxy,
+            "An HTTP proxy that is asked for a tunnel (CONNECT) to the gateway, with ws:// and http:// as well. Without it every "
+                + "connection is direct, whatever HTTPS_PROXY says. A change needs a restart.",
+            example: "\"http://proxy.internal:3128\""),
+        .init(
+            optional: "proxy_credentials_file", \.proxyCredentialsFile, .secretFile,
+            "What the proxy asks for, as user:password; a file, since it is secret. Read at the start.",
+            example: "\"proxy_credentials\""),
         .init(
             "include_usage", \.includeUsage, .flag,
             "Ask for token counts (stream_options.include_usage); off for a gateway that does not know it."),

@@ -35,6 +35,7 @@ extension WorkerConfiguration.Gateway {
         keyVariable = new.keyVariable
         furtherKeyFiles = new.furtherKeyFiles
         keyPrefix = new.keyPrefix
+        headersFile = new.headersFile
         includeUsage = new.includeUsage
         maximumInFlight = new.maximumInFlight
         coolDownAfter = new.coolDownAfter

@@ -6,6 +6,7 @@ extension WorkerConfiguration {
     /// Errors and warnings.
     func ruleMistakes() -> [ConfigurationMistake] {
         brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + routeMistakes() + requestMistakes()
+            + proxyMistakes()
             + timeMistakes()
             + fairnessMistakes() + budgetMistakes() + webhookMistakes() + adminMistakes()
             + tracingMistakes()

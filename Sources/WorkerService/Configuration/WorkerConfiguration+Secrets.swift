@@ -9,7 +9,10 @@ extension WorkerConfiguration {
         var found: [ConfigurationMistake] = []
         let reader = SecretReader(environment: environment)
         _ = brokerPassword(reader) { found.append($0) }
-        for name in gateways.keys.sorted() { _ = gatewayKeys(of: name, reader) { found.append($0) } }
+        for name in gateways.keys.sorted() {
+            _ = gatewayKeys(of: name, reader) { found.append($0) }
+            _ = gatewayProxy(of: name, reader) { found.append($0) }
+        }
         _ = webhookKeys(webhooks.secretFiles, webhooks.signingKeyFile, nil, at: ["webhooks"], reader) {
             found.append($0)
         }
@@ -36,10 +39,26 @@ extension WorkerConfiguration {
         for (index, file) in gateway.furtherKeyFiles.enumerated() {
             sources.append((["gateways", name, "key_files", "[\(index)]"], SecretSource(file: file)))
         }
+        let headers = gatewayHeaders(of: gateway, named: name, reader, report)
+        // Who sends no key may have to say something else all the same.
+        if sources.isEmpty, !headers.isEmpty { return [GatewayKey(source: "", secret: "", headers: headers)] }
         return sources.compactMap { path, source in
             gatewayKey(source, of: gateway, named: name, at: path, reader, report)
-                .map { GatewayKey(source: source.file ?? "", secret: $0) }
+                .map { GatewayKey(source: source.file ?? "", secret: $0, headers: headers) }
         }
+    }
+
+    private func gatewayHeaders(
+        of gateway: Gateway, named name: String, _ reader: SecretReader, _ report: Report
+    ) -> [GatewayKey.Header] {
+        guard let file = gateway.headersFile else { return [] }
+        let hasKey = !gateway.keyFile.isEmpty || !gateway.furtherKeyFiles.isEmpty
+        let read = headers(
+            file, at: ["gateways", name, "headers_file"], reader,
+            isTaken: {
+                !GatewayConfigurationError.canBeAdded($0) || hasKey && $0 == gateway.keyHeader.lowercased()
+            }, report)
+        return read.map { GatewayKey.Header(name: $0.name, value: $0.value) }
     }
 
     private func gatewayKey(

@@ -70,13 +70,14 @@ extension WorkerConfiguration {
 
     /// Lines of `Name: value`.
     func headers(
-        _ file: String, at place: [String], _ reader: SecretReader, _ report: Report
+        _ file: String, at place: [String], _ reader: SecretReader,
+        isTaken: (String) -> Bool = HeaderLines.isTakenByWebhooks, _ report: Report
     ) -> [WebhookOptions.Header] {
         do throws(SecretReader.Problem) {
             let (text, warning) = try reader.readText(file)
             if let warning { report(mistake(.warning, at: place, warning)) }
             do throws(ConfigurationValueError) {
-                return try HeaderLines.parse(text)
+                return try HeaderLines.parse(text, isTaken: isTaken)
             } catch {
                 report(mistake(at: place, error.message))
             }

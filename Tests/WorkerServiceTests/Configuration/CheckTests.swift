@@ -1,4 +1,5 @@
 import Foundation
+import Gateway
 import Testing
 
 @testable import WorkerService
@@ -58,6 +59,82 @@ import Testing
         try folder.write("sk-canary", to: "gateway_key", mode: 0o604)
         #expect(try check(Self.small).first?.contains("warning: gateways.main.key_file: ") == true)
         #expect(try !check(Self.small).joined().contains("canary"))
+    }
+
+    @Test(arguments: [
+        ("x-org: canary\n\n# note\nAuthorization: canary", "line 4 sets authorization"),
+        ("Host: canary", "line 1 sets host"), ("a: 1\r\nConnection: canary\r\n", "line 2 sets connection"),
+        ("Proxy-Authorization: canary", "line 1 sets proxy-authorization"),
+        ("Sec-WebSocket-Protocol: canary", "line 1 sets sec-websocket-protocol"),
+        ("canary", "line 1 is not `Name: value`"),
+        ("a: can\u{1}ary", "line 1 has an empty value"), ("a canary: b", "line 1 has a name"),
+    ])
+    func judgesHeaders(content: String, message: String) throws {
+        let text = Self.small.replacing("[models.m]", with: "headers_file = \"headers\"\n[models.m]")
+        try folder.write("x-portkey-api-key: canary\ncookie: a=b; c\n", to: "headers")
+        #expect(try check(text) == [])
+        let gateway = try #require(
+            try WorkerConfiguration(parsing: text).gatewayConfigurations(in: environment)["main"])
+        #expect(
+            gateway.keys == [
+                GatewayKey(
+                    source: "gateway_key", secret: "sk-canary-1",
+                    headers: [
+                        .init(name: "x-portkey-api-key", value: "canary"), .init(name: "cookie", value: "a=b; c"),
+                    ])
+            ])
+        try folder.write(content, to: "headers")
+        let found = try check(text)
+        try #require(found.count == 1, "\(found)")
+        #expect(found[0].hasPrefix("w:3: gateways.main.headers_file: \(message)"), "\(found)")
+        #expect(!found[0].contains("canary"))
+    }
+
+    /// Without a key its header is free.
+    @Test func headersInPlaceOfAKey() throws {
+        let text = Self.small.replacing("[models.m]", with: "key_file = \"\"\nheaders_file = \"headers\"\n[models.m]")
+        try folder.write("Authorization: Basic canary\n", to: "headers", mode: 0o644)
+        #expect(try check(text).map { $0.contains("warning: gateways.main.headers_file: ") } == [true])
+        let gateway = try #require(
+            try WorkerConfiguration(parsing: text).gatewayConfigurations(in: environment)["main"])
+        #expect(gateway.keys.map(\.headers) == [[.init(name: "authorization", value: "Basic canary")]])
+    }
+
+    @Test func judgesProxies() throws {
+        let text = Self.small.replacing("localhost:9000", with: "gateway.test").replacing(
+            "[models.m]",
+            with: "proxy = \"http://proxy.test\"\nproxy_credentials_file = \"proxy\"\n[models.m]")
+        try folder.write("user:pass:canary", to: "proxy")
+        #expect(try check(text).count == 1, "only that it is in the clear")
+        let gateway = try #require(
+            try WorkerConfiguration(parsing: text).gatewayConfigurations(in: environment)["main"])
+        #expect(
+            gateway.proxy
+                == .init(
+                    host: "proxy.test", port: 3_128,
+                    authorization: "Basic " + Data("user:pass:canary".utf8).base64EncodedString()))
+        try folder.write("canary", to: "proxy")
+        let found = try check(text).filter { !$0.contains("warning") }
+        #expect(found == ["w:4: gateways.main.proxy_credentials_file: what is there is not user:password"])
+    }
+
+    /// A variable that other programs follow, and this one does not.
+    @Test(arguments: [
+        ("HTTPS_PROXY", "gateway.test", true), ("https_proxy", "gateway.test", true),
+        ("HTTPS_PROXY", "localhost", false),
+    ])
+    func aProxyOfTheEnvironment(variable: String, host: String, isTold: Bool) throws {
+        let path = folder.path
+        let environment = ConfigurationEnvironment(variable: { name in
+            name == "CREDENTIALS_DIRECTORY" ? path : name == variable ? "http://proxy.test" : nil
+        })
+        let text = Self.small.replacing("localhost:9000", with: host)
+        let found = try WorkerConfiguration(parsing: text).check(in: environment)
+        #expect(found.contains { $0.message.hasPrefix("\(variable) is set, and is not used") } == isTold)
+        let proxied = text.replacing("[models.m]", with: "proxy = \"http://proxy.test:1\"\n[models.m]")
+        #expect(
+            try !WorkerConfiguration(parsing: proxied).check(in: environment).contains { $0.message.contains(variable) }
+        )
     }
 
     @Test func judgesWebhookSecrets() throws {

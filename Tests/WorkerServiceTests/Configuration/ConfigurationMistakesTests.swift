@@ -138,6 +138,15 @@ import Testing
             "[gateways.a]\nurl = \"https://a\"\nkey_header = \"Content-Type\"",
             ("3: gateways.a.key_header: ", "must be the name of a header that is not taken, as api-key")),
         Case("[gateways.a]\nurl = \"https://a\"\nkey_header = \"api key\"", ("3: gateways.a.key_header: ", "api-key")),
+        Case(
+            "[gateways.a]\nurl = \"wss://a\"\nproxy_credentials_file = \"p\"",
+            ("3: gateways.a.proxy_credentials_file: ", "needs proxy beside it")),
+        Case(
+            "[gateways.a]\nurl = \"wss://a\"\nproxy = \"http://u:p@proxy\"",
+            ("3: gateways.a.proxy: ", "put the line user:password into a file")),
+        Case(
+            "[gateways.a]\nurl = \"wss://a\"\nproxy = \"https://proxy\"",
+            ("3: gateways.a.proxy: ", "must begin with http://")),
         Case("[gateways.a]\nurl = \"ftp://a\"", ("2: gateways.a.url: ", "https")),
         Case("[gateways.a]\nurl = \"wss://a?b=c&model=m\"", ("2: gateways.a.url: ", "takes no `model` in its query")),
         Case("[gateways.a]\nurl = \"https://a?api_key=sk-x\"", ("2: gateways.a.url: ", "the key stands in key_file")),

@@ -18,16 +18,19 @@ import Testing
                 url = "wss://a"
                 key_file = "key"
                 key_files = ["/etc/second"]
+                headers_file = "headers"
                 ca_file = "\(path)/ca"
                 [admin]
                 token_file = "token"
                 """)
         let files = FilesInUse(configuration, in: environment)
-        #expect(files.readByReload == ["gateways.main.key_file", "gateways.main.key_files"])
+        #expect(
+            files.readByReload == ["gateways.main.key_file", "gateways.main.key_files", "gateways.main.headers_file"])
         #expect(files.readByConnect == ["broker.password_file", "broker.ca_file"])
         #expect(
             files.copies == [
-                "broker.password_file", "gateways.main.key_file", "gateways.main.ca_file", "admin.token_file",
+                "broker.password_file", "gateways.main.key_file", "gateways.main.headers_file", "gateways.main.ca_file",
+                "admin.token_file",
             ])
         let marks = files.marksOfTheStart()
         #expect(marks.keys.sorted() == ["admin.token_file", "gateways.main.ca_file"])

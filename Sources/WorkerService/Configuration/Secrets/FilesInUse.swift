@@ -34,6 +34,8 @@ struct FilesInUse {
                     .reload, file,
                     ["gateways", name, index == 0 && !gateway.keyFile.isEmpty ? "key_file" : "key_files"])
             }
+            add(.reload, gateway.headersFile, ["gateways", name, "headers_file"])
+            add(.start, gateway.proxyCredentialsFile, ["gateways", name, "proxy_credentials_file"])
             add(.start, gateway.certificateAuthorityFile, ["gateways", name, "ca_file"])
         }
         addWebhooks(configuration.webhooks)

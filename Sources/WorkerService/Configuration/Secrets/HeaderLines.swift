@@ -3,7 +3,10 @@ import Webhooks
 
 /// Headers in a file, one a line as `Name: value`. What it says of a mistake names the line and never the content.
 enum HeaderLines {
-    static func parse(_ text: String) throws(ConfigurationValueError) -> [WebhookOptions.Header] {
+    /// - Parameter isTaken: whether a header of this name, in lower case, is not to be set here.
+    static func parse(
+        _ text: String, isTaken: (String) -> Bool = isTakenByWebhooks
+    ) throws(ConfigurationValueError) -> [WebhookOptions.Header] {
         var headers: [WebhookOptions.Header] = []
         // By bytes: a line break of Windows is one character of a Swift text, and no "\n" is found in it.
         for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
@@ -19,7 +22,7 @@ enum HeaderLines {
             guard HTTPFieldName.isToken(name) else {
                 throw ConfigurationValueError("line \(index + 1) has a name that no header can have")
             }
-            guard !HTTPFieldName.ofTheMessage.contains(name), !name.hasPrefix("webhook-"), !name.hasPrefix("ce-") else {
+            guard !isTaken(name) else {
                 throw ConfigurationValueError("line \(index + 1) sets \(name), which the worker sets itself")
             }
             guard !value.isEmpty, value.utf8.allSatisfy({ (0x20...0x7E).contains($0) || $0 == 0x09 }) else {
@@ -28,6 +31,10 @@ enum HeaderLines {
             headers.append(.init(name: name, value: String(value)))
         }
         return headers
+    }
+
+    static func isTakenByWebhooks(_ name: String) -> Bool {
+        HTTPFieldName.ofTheMessage.contains(name) || name.hasPrefix("webhook-") || name.hasPrefix("ce-")
     }
 }
 

@@ -57,16 +57,29 @@ extension ConfigurationValue<ServiceURL> {
 }
 
 extension ConfigurationValue<ServiceURL> {
+    /// Before webhooks' receivers.
     static var proxy: Self {
+        proxy(
+            before: "https:// endpoints",
+            password: "write user and password, as USER:PASSWORD, into the file of webhooks.proxy_credentials_file")
+    }
+
+    /// Before a model gateway.
+    static var gatewayProxy: Self {
+        proxy(
+            before: "wss:// and https:// gateways",
+            password: "put the line user:password into a file and name that with proxy_credentials_file")
+    }
+
+    private static func proxy(before peers: String, password: String) -> Self {
         .text("http:// URL of a host and port") { text throws(ConfigurationValueError) in
             if text.lowercased().hasPrefix("https://") {
                 throw ConfigurationValueError(
-                    "must begin with http://: TLS to the proxy itself is not supported (what goes to https:// endpoints "
+                    "must begin with http://: TLS to the proxy itself is not supported (what goes to \(peers) "
                         + "is encrypted through it all the same)")
             }
             let url = try ServiceURL.parse(
-                text, schemes: ["http"],
-                password: "write user and password, as USER:PASSWORD, into the file of webhooks.proxy_credentials_file")
+                text, schemes: ["http"], password: password)
             guard url.user == nil, url.query == nil, url.path.isEmpty || url.path == "/" else {
                 throw ConfigurationValueError("takes only a host and a port, as http://proxy.internal:3128")
             }
