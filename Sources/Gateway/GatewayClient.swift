@@ -21,7 +21,7 @@ public final class GatewayClient: Sendable {
     /// Loads the TLS context, once for all connections: TLS 1.2 at least, full verification.
     ///
     /// - Throws: `GatewayConfigurationError` where a value cannot be sent safely, `NIOSSLError` where the CA file cannot
-    ///   be read.
+    ///   be read, `GatewayClientCertificate.Problem`.
     public init(configuration: GatewayConfiguration, logger: Logger) throws {
         WebSocketUpgradeHandler.prepare()
         try GatewayConfigurationError.check(configuration)
@@ -44,6 +44,7 @@ public final class GatewayClient: Sendable {
         settings.applicationProtocols = configuration.transport == .sse ? ["h2", "http/1.1"] : ["http/1.1"]
         settings.shutdownTimeout = .milliseconds(500)
         if let file = configuration.certificateAuthorityFile { settings.trustRoots = .file(file) }
+        try configuration.clientCertificate?.add(to: &settings)
         tls = try NIOSSLContext(configuration: settings)
     }
 

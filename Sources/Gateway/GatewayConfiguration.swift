@@ -48,6 +48,8 @@ public struct GatewayConfiguration: Sendable {
     public var keyHeader = "Authorization"
     /// PEM file with the trusted CAs; `nil` is the system's store.
     public var certificateAuthorityFile: String?
+    /// What this worker shows a gateway that asks for it; with TLS only.
+    public var clientCertificate: GatewayClientCertificate?
     /// Every connection goes through it.
     public var proxy: Proxy?
     /// TCP connect, TLS and, for a WebSocket, the upgrade together.

@@ -57,6 +57,53 @@ import Testing
         }
     }
 
+    /// A gateway that wants to know who asks.
+    @Test(arguments: [TestTransport.websocket, .http1], [true, false])
+    func aClientsCertificate(_ transport: TestTransport, _ isShown: Bool) async throws {
+        let certificates = try Self.certificates.get()
+        let server = try certificates.server("good") {
+            $0.certificateVerification = .noHostnameVerification
+            $0.trustRoots = .file(certificates.authorityFile)
+        }
+        try await TestGateway.run(tls: server, transport: transport) { peer in
+            try await peer.open()
+            _ = try await peer.readRequest()
+            try await peer.finish(AnswerText.chunk("hi"), AnswerText.finish(), "[DONE]")
+        } body: { gateway in
+            let plain = try gateway.client().configuration
+            let client = try GatewayClient.test(
+                port: gateway.port, isSecure: true, host: "localhost", caFile: certificates.authorityFile
+            ) {
+                $0.transport = plain.transport
+                $0.endpoint.path = plain.endpoint.path
+                $0.clientCertificate = isShown ? certificates.client() : nil
+            }
+            let end = try await client.start().result().end
+            #expect((end == .complete) == isShown, "\(String(describing: end))")
+            await client.shutdown()
+        }
+    }
+
+    @Test func certificatesThatCannotBeShown() throws {
+        let certificates = try Self.certificates.get()
+        let good = certificates.client()
+        let end = try good.check()
+        #expect(end > 1_700_000_000)
+        var wrong = good
+        wrong.keyFile = certificates.client("address").keyFile
+        #expect(throws: GatewayClientCertificate.Problem.mismatch) { _ = try wrong.check() }
+        let mismatched = wrong
+        #expect(throws: (any Error).self) {
+            _ = try GatewayClient.test(port: 1, isSecure: true) { $0.clientCertificate = mismatched }
+        }
+        wrong.keyFile = good.certificateFile
+        #expect(throws: GatewayClientCertificate.Problem.key) { _ = try wrong.check() }
+        wrong.certificateFile = good.keyFile
+        #expect(throws: GatewayClientCertificate.Problem.certificate) { _ = try wrong.check() }
+        wrong.certificateFile = "/does/not/exist"
+        #expect(throws: GatewayClientCertificate.Problem.certificate) { _ = try wrong.check() }
+    }
+
     @Test func notTLS() async throws {
         try await TestGateway.run { peer in
             try await peer.send(Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8))

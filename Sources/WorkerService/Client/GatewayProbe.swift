@@ -20,7 +20,7 @@ struct GatewayProbe {
         } catch {
             var finding = finding(of: 0)
             finding.detail = "cannot be set up: \(error)"
-            finding.advice = "look at gateways.\(gateway.name).url and ca_file"
+            finding.advice = "look at gateways.\(gateway.name).url, ca_file and client_certificate_file"
             return [finding]
         }
         var findings: [WorkerProbe.Finding] = []
@@ -113,6 +113,7 @@ enum ModelList: Equatable {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
         if let file = gateway.certificateAuthorityFile { tls.trustRoots = .file(file) }
+        _ = try? gateway.clientCertificate?.add(to: &tls)
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
         configuration.timeout.connect = .milliseconds(gateway.connectTimeout.wholeMilliseconds)
         if let proxy = gateway.proxy {

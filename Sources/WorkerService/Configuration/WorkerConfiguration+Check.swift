@@ -14,7 +14,10 @@ extension WorkerConfiguration {
                 mistake(at: ["models"], "there is no [models.NAME], and no jobs.default_gateway: every job is invalid"))
         }
         found += endpointMistakes(in: environment) + ignoredProxyMistakes(in: environment)
-        found += secretMistakes(in: environment) + fileMistakes() + descriptorMistakes(in: environment)
+        found += secretMistakes(in: environment) + fileMistakes()
+        // Not what merely follows from a file that is not there.
+        let wrong = Set(found.errors.map(\.key))
+        found += gatewayCertificateMistakes().filter { !wrong.contains($0.key) } + descriptorMistakes(in: environment)
         return found.inFileOrder()
     }
 
@@ -69,6 +72,8 @@ extension WorkerConfiguration {
         ]
         for (name, gateway) in gateways.inOrder {
             files.append((["gateways", name, "ca_file"], gateway.certificateAuthorityFile))
+            files.append((["gateways", name, "client_certificate_file"], gateway.clientCertificateFile))
+            files.append((["gateways", name, "client_key_file"], gateway.clientKeyFile))
         }
         for (name, endpoint) in webhooks.endpoints.inOrder {
             let path = ["webhooks", "endpoints", name]

@@ -216,6 +216,7 @@ extension WorkerConfiguration.Gateway {
         configuration.keyHeader = keyHeader
         configuration.bodyEndTimeout = bodyEndTimeout
         configuration.idsChange = idsChange
+        configuration.clientCertificate = clientCertificate
         configuration.minimumIdle = minimumIdle
         configuration.pingInterval = pingInterval
         configuration.pongTimeout = pongTimeout

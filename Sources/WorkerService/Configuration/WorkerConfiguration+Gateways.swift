@@ -23,6 +23,8 @@ extension WorkerConfiguration {
         public var keyHeader = "Authorization"
         public var headersFile: String?
         public var certificateAuthorityFile: String?
+        public var clientCertificateFile: String?
+        public var clientKeyFile: String?
         public var proxy: ServiceURL?
         public var proxyCredentialsFile: String?
         public var includeUsage = true
@@ -141,6 +143,13 @@ extension WorkerConfiguration.Gateway: ConfigurationTable {
             optional: "ca_file", \.certificateAuthorityFile, .file,
             "PEM file with the CAs to trust with wss:// and https://; without it the system's.",
             example: "\"/etc/chat-worker/gateway-ca.pem\""),
+        .init(
+            optional: "client_certificate_file", \.clientCertificateFile, .file,
+            "PEM file with this worker's certificate, where the gateway asks for one, then its chain. Read at the start.",
+            example: "\"/etc/chat-worker/gateway-client.pem\""),
+        .init(
+            optional: "client_key_file", \.clientKeyFile, .file, "PEM file with that certificate's key.",
+            example: "\"/etc/chat-worker/gateway-client.key\""),
         .init(
             optional: "proxy", \.proxy, .gatewayProxy,
             "An HTTP proxy that is asked for a tunnel (CONNECT) to the gateway, with ws:// and http:// as well. Without it every "

@@ -6,7 +6,7 @@ extension WorkerConfiguration {
     /// Errors and warnings.
     func ruleMistakes() -> [ConfigurationMistake] {
         brokerMistakes() + jobMistakes() + replyMistakes() + modelMistakes() + routeMistakes() + requestMistakes()
-            + proxyMistakes()
+            + proxyMistakes() + clientCertificateMistakes()
             + timeMistakes()
             + fairnessMistakes() + budgetMistakes() + webhookMistakes() + adminMistakes()
             + tracingMistakes()

@@ -1,4 +1,5 @@
 import Foundation
+import Gateway
 import NIOSSL
 
 /// Certificates made by openssl in a folder of their own, gone with the last reference.
@@ -18,6 +19,7 @@ final class TestCertificates: Sendable {
         try issue("good", names: "DNS:localhost,IP:127.0.0.1")
         try issue("wrong-name", names: "DNS:example.org,IP:10.0.0.1")
         try issue("address", names: "IP:127.0.0.1")
+        try issue("client", names: "DNS:client")
         try issue("expired", names: "DNS:localhost,IP:127.0.0.1", days: "-1")
     }
 
@@ -32,6 +34,11 @@ final class TestCertificates: Sendable {
         configuration.applicationProtocols = protocols
         change(&configuration)
         return try NIOSSLContext(configuration: configuration)
+    }
+
+    /// One that a client may show.
+    func client(_ name: String = "client") -> GatewayClientCertificate {
+        GatewayClientCertificate(certificateFile: path("\(name).pem"), keyFile: path("\(name).key"))
     }
 
     private func issue(_ name: String, names: String, days: String = "2") throws {

@@ -118,6 +118,53 @@ import Testing
         #expect(found == ["w:4: gateways.main.proxy_credentials_file: what is there is not user:password"])
     }
 
+    private func openssl(_ arguments: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["openssl"] + arguments.split(separator: " ").map(String.init)
+        process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+    }
+
+    @Test func judgesClientCertificates() throws {
+        for (name, days) in [("old", 3), ("fresh", 90)] {
+            try openssl(
+                "req -x509 -newkey rsa:2048 -nodes -days \(days) -subj /CN=a -keyout \(name).key -out \(name).pem")
+        }
+        func found(_ certificate: String, _ key: String) throws -> [String] {
+            let text = Self.small.replacing("ws://", with: "wss://").replacing(
+                "[models.m]",
+                with: """
+                    client_certificate_file = "\(folder.path)/\(certificate)"
+                    client_key_file = "\(folder.path)/\(key)"
+                    [models.m]
+                    """)
+            return try check(text)
+        }
+        #expect(try found("fresh.pem", "fresh.key") == [])
+        let old = try found("old.pem", "old.key")
+        #expect(old.count == 1 && old[0].contains("expires in "), "\(old)")
+        let mixed = try found("fresh.pem", "old.key")
+        #expect(mixed.count == 1 && mixed[0].hasPrefix("w:4: ") && mixed[0].contains("is not the key of"), "\(mixed)")
+        let swapped = try found("fresh.key", "fresh.key")
+        #expect(swapped.contains { $0.contains("client_certificate_file: holds no certificate") }, "\(swapped)")
+        let keyless = try found("fresh.pem", "fresh.pem")
+        #expect(keyless.contains { $0.contains("client_key_file: holds no key") }, "\(keyless)")
+        let missing = try found("none.pem", "fresh.key")
+        #expect(missing.count == 1 && missing[0].contains("there is no such file"), "\(missing)")
+        let text = Self.small.replacing("ws://localhost:9000", with: "wss://a").replacing(
+            "[models.m]",
+            with:
+                "client_certificate_file = \"\(folder.path)/old.pem\"\nclient_key_file = \"\(folder.path)/old.key\"\n[models.m]"
+        )
+        let configuration = try WorkerConfiguration(parsing: text)
+        let later = configuration.gatewayCertificateMistakes(now: 4_000_000_000)
+        #expect(later.count == 1 && later[0].message.hasPrefix("has expired"))
+    }
+
     /// A variable that other programs follow, and this one does not.
     @Test(arguments: [
         ("HTTPS_PROXY", "gateway.test", true), ("https_proxy", "gateway.test", true),

@@ -147,6 +147,12 @@ import Testing
         Case(
             "[gateways.a]\nurl = \"wss://a\"\nproxy = \"https://proxy\"",
             ("3: gateways.a.proxy: ", "must begin with http://")),
+        Case(
+            "[gateways.a]\nurl = \"wss://a\"\nclient_certificate_file = \"/p\"",
+            ("3: gateways.a.client_certificate_file: ", "needs client_key_file beside it")),
+        Case(
+            "[gateways.a]\nurl = \"wss://a\"\nclient_key_file = \"/p\"",
+            ("3: gateways.a.client_key_file: ", "needs client_certificate_file beside it")),
         Case("[gateways.a]\nurl = \"ftp://a\"", ("2: gateways.a.url: ", "https")),
         Case("[gateways.a]\nurl = \"wss://a?b=c&model=m\"", ("2: gateways.a.url: ", "takes no `model` in its query")),
         Case("[gateways.a]\nurl = \"https://a?api_key=sk-x\"", ("2: gateways.a.url: ", "the key stands in key_file")),

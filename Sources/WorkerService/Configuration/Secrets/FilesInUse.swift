@@ -37,6 +37,8 @@ struct FilesInUse {
             add(.reload, gateway.headersFile, ["gateways", name, "headers_file"])
             add(.start, gateway.proxyCredentialsFile, ["gateways", name, "proxy_credentials_file"])
             add(.start, gateway.certificateAuthorityFile, ["gateways", name, "ca_file"])
+            add(.start, gateway.clientCertificateFile, ["gateways", name, "client_certificate_file"])
+            add(.start, gateway.clientKeyFile, ["gateways", name, "client_key_file"])
         }
         addWebhooks(configuration.webhooks)
         add(.start, configuration.admin.tokenFile, ["admin", "token_file"])
