@@ -40,7 +40,7 @@ struct ParameterRefusal: Sendable, Equatable {
         }
         self.init(refused: names)
         isForAnyValue =
-            !text.contains("cannot both be specified")
+            !text.contains("cannot both be specified") && !text.contains("when thinking")
             && (!(words.contains("unsupported_value") || text.contains("unsupported value"))
                 || text.contains("default"))
     }
@@ -63,7 +63,8 @@ struct ParameterRefusal: Sendable, Equatable {
         "unsupported parameter", "unsupported value", "not supported", "not support parameter", "does not support",
         "doesn't support", "is unsupported", "unrecognized request argument", "unknown parameter", "unknown name",
         "unknown field", "unrecognized field", "extra inputs are not permitted", "extra fields not permitted",
-        "cannot both be specified", "is deprecated for this model",
+        "cannot both be specified", "is deprecated for this model", "fixed at", "is allowed for this model",
+        "may only be set to 1", "extraneous key",
     ]
 
     /// `{"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]}`, also within a `message`.

@@ -78,6 +78,21 @@ import Testing
             text: #"{"error":{"message":"property 'logprobs' is unsupported","type":"invalid_request_error"}}"#,
             shape: RequestShape(dropped: ["logprobs"])),
         Case(
+            name: "Moonshot",
+            text:
+                #"{"error":{"message":"invalid temperature: only 1 is allowed for this model","type":"invalid_request_error"}}"#,
+            shape: RequestShape(dropped: ["temperature"])),
+        Case(
+            name: "Anthropic's thinking",
+            text:
+                #"{"error":{"message":"`temperature` may only be set to 1 when thinking is enabled.","type":"invalid_request_error"}}"#,
+            shape: RequestShape(dropped: ["temperature"]), isForAnyValue: false),
+        Case(
+            name: "Bedrock",
+            text:
+                #"{"message":"Malformed input request: #: extraneous key [seed] is not permitted, please reformat."}"#,
+            shape: RequestShape(dropped: ["seed"])),
+        Case(
             name: "tools are not left out",
             text:
                 #"{"error":{"message":"Unsupported parameter: 'tools'","param":"tools","code":"unsupported_parameter"}}"#

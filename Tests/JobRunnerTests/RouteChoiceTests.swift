@@ -73,6 +73,7 @@ import Testing
         (failure("gateway_first_chunk_timeout"), .unavailable), (failure("gateway_closed"), .unavailable),
         (failure("gateway_closed_going_away"), .unavailable),
         (failure("gateway_tls_untrusted", isRetryable: false), .unavailable),
+        (failure("gateway_proxy_refused", isRetryable: false), .unavailable),
         (failure("gateway_unauthorized", isRetryable: false), .unavailable),
         (failure("gateway_forbidden", isRetryable: false), .unavailable), (limited, .rateLimited),
         (failure("gateway_quota_exhausted", isRetryable: false), .outOfCredit), (tooLong, .contextTooLong),
