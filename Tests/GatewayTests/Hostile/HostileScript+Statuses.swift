@@ -37,6 +37,11 @@ extension HostileScript {
         "status-409": refusal("409 Conflict"),
         "status-413": refusal("413 Content Too Large"),
         "status-418": refusal("418 I'm a teapot"),
+        "status-418-phrase": HostileScript(change: { $0.errorPhrases = wallet }) { peer, _ in
+            try await peer.readAnyRequest()
+            try await peer.answer("418 X", headers: [], body: "<p>Your Wallet is empty</p>")
+            await peer.waitForEnd()
+        },
         "status-429": refusal("429 Too Many Requests"),
         "status-429-after": refusal("429 Too Many Requests", ["Retry-After: 7"], after: .seconds(7)),
         "status-429-after-ms": refusal(
@@ -78,6 +83,7 @@ extension HostileScript {
         "status-529": refusal("529 Overloaded"),
     ]
 
+    private static let wallet = ErrorPhrases([.outOfCredit: ["wallet is empty"]])
     private static let json = ["Content-Type: application/json"]
 
     /// An answer to the upgrade, or to the request, that is none.
@@ -104,6 +110,12 @@ extension HostileScript {
         ),
         "error-list": message(#"[{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}]"#),
         "error-credit": message(#"{"error":{"message":"Insufficient Balance","code":402}}"#),
+        "error-phrase": HostileScript(change: { $0.errorPhrases = wallet }) { peer, _ in
+            try await peer.open()
+            _ = try await peer.readRequest()
+            try await peer.send(#"{"error":"the wallet is empty"}"#)
+            await peer.waitForEnd()
+        },
         "error-in-mid-answer": begun { peer, _ in
             try await peer.send(#"{"error":{"message":"sk-test-0123456789","type":"server_error"}}"#)
             await peer.waitForEnd()
