@@ -94,8 +94,9 @@ let tests: [Target] = [
     .testTarget(
         name: "GatewayTests",
         dependencies: [
-            "ChatModel", "Gateway", "TestSupport", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioHTTP2, nioTLS, nioSSL,
-            logging,
+            "ChatModel", "Gateway", "GatewaySimulator", "TestSupport", nioCore, nioPosix, nioEmbedded, nioHTTP1,
+            nioHTTP2,
+            nioTLS, nioSSL, logging,
         ],
         swiftSettings: strict),
     .testTarget(

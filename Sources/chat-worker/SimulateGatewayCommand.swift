@@ -25,6 +25,9 @@ struct SimulateGatewayCommand: AsyncParsableCommand {
             --scenario FILE has rules by model, user and text, and a random mix: docs/GATEWAYS.md.
             One request asks for its own with "x_simulate": "cut:5@1,rate:10", or at the end of its user:
             "user": "job-1;simulate=cut:5@1". Also there: tokens:N, rate:N, first-token:MS.
+            Providers, for --provider NAME[:SHAPE]; without a shape the first, or with tools in the request the shape "tools":
+              \(ProviderFixture.all.map { "\($0.name): \($0.shapes.map(\.name).joined(separator: ", "))" }
+                .joined(separator: "\n  "))
             With --upstream only mute, refuse, hang and drip-head have an effect.
             """)
 

@@ -38,16 +38,31 @@ struct SpeechOptions: ParsableArguments {
     var echo = false
     @Flag(help: "Tokens are NANOSECONDS:SEQUENCE, by the monotonic clock; for benchmarks.")
     var timestamps = false
+    @Option(
+        help: ArgumentHelp(
+            "Answer as this provider does, with a text of its own; see below for the names.", valueName: "name[:shape]")
+    )
+    var provider: String?
     @Flag(help: "Answer requests that have tools with calls of them.")
     var toolCalls = false
 
     mutating func validate() throws {
         guard tokens ?? 0 >= 0 else { throw ValidationError("--tokens cannot be negative.") }
         guard rate >= 0, rate.isFinite else { throw ValidationError("--rate cannot be negative.") }
+        _ = try chosenProvider()
         guard firstToken >= 0 else { throw ValidationError("--first-token cannot be negative.") }
     }
 
+    private func chosenProvider() throws -> ProviderFixture.Choice? {
+        do {
+            return try provider.map { text throws(ProviderFixture.Unknown) in try ProviderFixture.named(text) }
+        } catch {
+            throw ValidationError("--provider: \(error).")
+        }
+    }
+
     func apply(to options: inout SimulatedGateway.Options) throws {
+        options.provider = try chosenProvider()
         options.text = try text.map(TextFile.contents)
         options.tokens = tokens
         options.tokensPerSecond = rate

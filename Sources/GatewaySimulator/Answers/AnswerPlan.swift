@@ -17,9 +17,14 @@ struct AnswerPlan: Sendable {
     var lateChunk: [UInt8]?
     /// Keeps the text as it is sent, for sources that cannot give it later.
     var recordsText: Bool
+    /// Played in place of the choices.
+    var shape: ProviderShape?
 
-    /// The longest choice.
-    var roundCount: Int { choices.reduce(0) { max($0, $1.tokenCount) } }
+    /// The longest choice, or the frames of the shape.
+    var roundCount: Int {
+        if let shape { return shape.steps.count { if case .frame = $0 { true } else { false } } }
+        return choices.reduce(0) { max($0, $1.tokenCount) }
+    }
 
     /// Random whatever the seed, so that the answers of two runs are never mixed.
     static func newID() -> String {

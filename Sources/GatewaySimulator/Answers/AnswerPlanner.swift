@@ -23,7 +23,8 @@ struct AnswerPlanner: Sendable {
             sendsDone: options.sendsDone,
             tokensPerSecond: request.directives.tokensPerSecond ?? options.tokensPerSecond,
             firstTokenDelay: delay ?? .nanoseconds(options.firstTokenDelay.nanosecondsClamped), fault: fault,
-            lateChunk: lateChunk, recordsText: options.recordsAnswers || options.transcriptPath != nil)
+            lateChunk: lateChunk, recordsText: options.recordsAnswers || options.transcriptPath != nil,
+            shape: options.provider?.shape(callsTools: !request.tools.isEmpty))
     }
 
     private func choices(for request: ChatRequest, ordinal: Int) -> [ChoicePlan] {

@@ -34,6 +34,7 @@ struct AnswerStream {
     private let roundCount: Int
     private let interval: Double
     private var recorded: [[UInt8]]
+    var place = ShapePlace()
 
     /// Content tokens sent, over all choices.
     private(set) var tokensSent = 0
@@ -58,6 +59,11 @@ struct AnswerStream {
             open(into: &output)
         }
         guard phase == .tokens else { return .silent }
+        if let shape = plan.shape {
+            let step = play(shape, now: now, into: &output, budget: budget)
+            if step == .complete { phase = .ended }
+            return step
+        }
         let end = tokensSent + budget
         while round < roundCount {
             let due = self.due(round)
@@ -72,6 +78,7 @@ struct AnswerStream {
 
     /// The text of a choice as far as it was sent.
     func text(ofChoice choice: Int) -> String {
+        guard plan.shape == nil else { return "" }
         let sent = min(round, plan.choices[choice].tokenCount)
         switch plan.choices[choice].source {
         case .script(let script, let start): return script.decoded(from: start, length: sent)
@@ -92,6 +99,7 @@ struct AnswerStream {
 
     private mutating func open(into output: inout some AnswerOutput) {
         phase = .tokens
+        guard plan.shape == nil else { return }
         for (index, choice) in plan.choices.enumerated() {
             var hasContent = true
             if case .deltas = choice.source { hasContent = false }
@@ -138,6 +146,13 @@ struct AnswerStream {
         if plan.sendsDone {
             output.message(Array("[DONE]".utf8))
         }
+    }
+
+    /// A frame of a provider's shape was written, and counts as a token.
+    mutating func strikeAfterFrame(into output: inout some AnswerOutput) -> Step? {
+        round += 1
+        tokensSent += 1
+        return strike(into: &output)
     }
 
     /// Carries out the fault if its time has come; a fault beyond the last token strikes before the finish reason.

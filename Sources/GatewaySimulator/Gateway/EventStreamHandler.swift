@@ -132,6 +132,9 @@ final class EventStreamHandler: ChannelInboundHandler, AnswerRunner {
         if case .refuse(let status, let retryAfter) = current.fault {
             record(id: plan.id, model: plan.model, end: .fault("refuse"), tokens: 0, texts: [])
             respond(.error(status, "Simulated refusal", retryAfter: retryAfter))
+        } else if let shape = plan.shape, shape.status != 200 {
+            record(id: plan.id, model: plan.model, end: .fault("refuse"), tokens: 0, texts: [])
+            respond(.init(status: shape.status, retryAfter: shape.retryAfter, body: shape.body))
         } else if current.request.streams {
             stream = AnswerStream(plan: plan, startedAt: .now())
             beginStream()
@@ -149,7 +152,10 @@ final class EventStreamHandler: ChannelInboundHandler, AnswerRunner {
 
     /// The client hears at once that it will be answered, as from a real gateway.
     private func beginStream() {
-        var headers = HTTPHeaders([("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")])
+        var headers = HTTPHeaders([("cache-control", "no-cache")])
+        for type in stream?.plan.shape?.contentTypes ?? ["text/event-stream; charset=utf-8"] {
+            headers.add(name: "content-type", value: type)
+        }
         if !keepsAlive, !isStream { headers.add(name: "connection", value: "close") }
         context?.writeAndFlush(
             wrapOutboundOut(.head(.init(version: version, status: .ok, headers: headers))), promise: nil)

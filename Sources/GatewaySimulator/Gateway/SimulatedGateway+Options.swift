@@ -75,6 +75,8 @@ extension SimulatedGateway {
         public var stampsTokens = false
         /// Requests with `tools` are answered with calls of the first two.
         public var callsTools = false
+        /// Answers have the form of this provider, with a text of its own; `text` and `tokens` mean nothing then.
+        public var provider: ProviderFixture.Choice?
 
         public var frames = FrameKind.text
         /// Messages are cut into fragments at any byte; so are the pieces in which events are written.

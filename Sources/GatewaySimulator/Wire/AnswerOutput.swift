@@ -6,11 +6,15 @@ protocol AnswerOutput {
     mutating func plainText(_ bytes: [UInt8])
     /// A message in so many frames, where the protocol knows frames; most of them are empty where it is shorter.
     mutating func fragments(_ bytes: [UInt8], count: Int, pings: Bool)
+    /// Bytes of an event stream as they stand; nothing in another protocol.
+    mutating func raw(_ bytes: [UInt8])
     /// Something that the protocol does not allow, where that can be said.
     mutating func badFrame()
 }
 
 extension AnswerOutput {
+    mutating func raw(_ bytes: [UInt8]) {}
+
     mutating func message(_ bytes: [UInt8]) {
         message(bytes, UnsafeRawBufferPointer(start: nil, count: 0), [])
     }

@@ -9,7 +9,7 @@ struct EventStreamOutput: AnswerOutput, Sendable {
     private var generator: SeededGenerator
 
     init(options: SimulatedGateway.Options, seed: UInt64) {
-        lineEnd = options.lineEnd
+        lineEnd = options.provider?.fixture.lineEnd ?? options.lineEnd
         comments = options.sendsComments
         fragments = options.fragmentsMessages
         generator = SeededGenerator(seed: seed)
@@ -47,6 +47,8 @@ struct EventStreamOutput: AnswerOutput, Sendable {
     }
 
     mutating func fragments(_ bytes: [UInt8], count: Int, pings: Bool) { message(bytes) }
+
+    mutating func raw(_ bytes: [UInt8]) { buffer.writeBytes(bytes) }
 
     mutating func badFrame() {}
 
