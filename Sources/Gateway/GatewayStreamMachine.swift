@@ -128,9 +128,6 @@ struct GatewayStreamMachine: ~Copyable {
         }
     }
 
-    /// Nothing of this answer, nor of any other, was received on its connection yet.
-    var isUntouched: Bool { !hasReceived }
-
     // MARK: Connection
 
     /// A fresh connection is being made, or waited for.

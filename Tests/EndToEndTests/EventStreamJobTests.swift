@@ -61,6 +61,30 @@ import Testing
         }
     }
 
+    /// Usage that comes seconds after the text holds no place: the next job speaks before the first one has ended, and has
+    /// lost nothing by it.
+    @Test func aLateEndGivesItsPlaceAway() async throws {
+        var settings = try Self.settings(.http1)
+        settings.gateway.provider = try ProviderFixture.named("field:usage-late")
+        settings.concurrency = 1
+        try await MainJobTests.withWorker(settings) { deployment, runner in
+            let replies = try await deployment.collector(customers: ["acme"])
+            defer { replies.stop() }
+            try await deployment.enqueue([TestJob("late-1"), TestJob("late-2")])
+            for job in ["late-1", "late-2"] {
+                let check = AnswerCheck(try await replies.terminal(of: job))
+                let result = try #require(check.terminal)
+                #expect(result["job"]?["usage_source"]?.stringValue == "provider", "it was waited for")
+            }
+            let order = replies.log.events
+            let end = try #require(order.firstIndex { $0.job == "late-1" && $0.isTerminal })
+            let beginning = try #require(order.firstIndex { $0.job == "late-2" })
+            #expect(beginning < end)
+            await runner.stop()
+            #expect(try await deployment.leftOver().isEmpty)
+        }
+    }
+
     /// One job after another, of different models: one connection for all.
     @Test(arguments: Version.allCases)
     func connectionsAreReused(_ spoken: Version) async throws {
