@@ -115,9 +115,10 @@ private final class RawAnswerHandler: ChannelInboundHandler {
     }
 
     private func send(_ answer: RawAnswerServer.Answer, _ context: ChannelHandlerContext) {
-        let channel = context.channel
+        let (channel, isHTTP2) = (context.channel, isHTTP2)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: answer.bytes))).whenComplete { _ in
-            if answer.closes { channel.close(promise: nil) }
+            // An end, not a reset: whoever meets a reset may throw away what came before it, unread.
+            if answer.closes { channel.close(mode: isHTTP2 ? .all : .output, promise: nil) }
         }
     }
 }
