@@ -20,8 +20,10 @@ final class JobIntake: Sendable {
     /// A job that was returned so often is published anew, long before the broker's delivery limit gives it up: each death of
     /// a worker counts for all that it held, begun or not.
     private static let renewAfter = 20
-    /// How long a job whose delivery was lost waits to be given back to this worker, once it consumes again.
-    private static let adoptionTime = TimeAmount.seconds(60)
+    /// How long a job whose delivery was lost waits to be given back to this worker, once it consumes again. RabbitMQ 4.3
+    /// keeps what it had given to a consumer whose node went away for a minute (`consumer_disconnected_timeout`), which
+    /// begins when it notices: at once if the process died, after 75 s at most if the machine did.
+    private static let adoptionTime = TimeAmount.seconds(150)
 
     init(host: JobHost, board: JobBoard, loops: [any EventLoop]) {
         self.host = host
