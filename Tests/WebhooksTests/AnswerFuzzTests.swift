@@ -69,8 +69,8 @@ import Testing
         let ends = progress.kinds.withLock { $0 }
         #expect(ends.values.reduce(0, +) == count)
         #expect(ends["abandoned"] == nil && ends["refused"] == nil, "\(ends)")
-        // Those that wait for more than was sent: a try that only ran out of time was not judged.
-        #expect((ends["timeout"] ?? 0) < count / 3, "\(ends)")
+        // A try that only ran out of time was not judged. Over HTTP/2, with a handshake for each, a busy machine makes more.
+        #expect((ends["timeout"] ?? 0) < count / (atOnce > 1 ? 5 : 2), "\(ends)")
         #expect((ends["delivered"] ?? 0) > count / 100 && (ends["invalid_response"] ?? 0) > count / 200, "\(ends)")
         print("answers by what came of them: \(ends)")
     }
