@@ -1,4 +1,5 @@
-/// What one provider of models sends, as public descriptions show it. Written for this simulator; no recording.
+/// What one provider of models sends, after public descriptions and users' reports, as far as these show it. Written for this
+/// simulator; no recording. An address in a fixture says where the provider describes its interface.
 public struct ProviderFixture: Sendable {
     /// Lower-case letters, digits and hyphens.
     public var name: String
