@@ -26,17 +26,11 @@ struct AnswerMetadata: Sendable {
     }
 
     private mutating func learnMore(from chunk: ScannedChunk, in message: UnsafeRawBufferPointer) {
-        let isNews =
-            Self.learn(&id, message[chunk.id]) || Self.learn(&model, message[chunk.model])
-            || Self.learn(&systemFingerprint, message[chunk.systemFingerprint])
-            || Self.learn(&serviceTier, message[chunk.serviceTier]) || learnTime(message[chunk.created])
-        if isNews {
-            // Each of them may have been news.
-            _ = Self.learn(&model, message[chunk.model])
-            _ = Self.learn(&systemFingerprint, message[chunk.systemFingerprint])
-            _ = Self.learn(&serviceTier, message[chunk.serviceTier])
-            _ = learnTime(message[chunk.created])
-        }
+        var isNews = Self.learn(&id, message[chunk.id])
+        if Self.learn(&model, message[chunk.model]) { isNews = true }
+        if Self.learn(&systemFingerprint, message[chunk.systemFingerprint]) { isNews = true }
+        if Self.learn(&serviceTier, message[chunk.serviceTier]) { isNews = true }
+        if learnTime(message[chunk.created]) { isNews = true }
         guard isNews || chunkHead.isEmpty else { return }
         isKnown =
             !id.isEmpty && !created.isEmpty && !model.isEmpty && !systemFingerprint.isEmpty && !serviceTier.isEmpty

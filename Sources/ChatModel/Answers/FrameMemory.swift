@@ -273,10 +273,13 @@ public struct FrameMemory: Sendable {
     private var onlyText: Int? {
         var text: Int?
         for place in chunk.parts.indices {
-            switch chunk.parts[place].kind {
-            case .content, .member, .thinking, .arguments:
-                guard text == nil, !chunk.parts[place].isWhole else { return nil }
+            let part = chunk.parts[place]
+            if part.isText {
+                guard text == nil, !part.isWhole else { return nil }
                 text = place
+                continue
+            }
+            switch part.kind {
             // The next one like it may begin another call.
             case .callID, .callName, .argumentsObject, .choiceIndex: return nil
             default: break

@@ -31,21 +31,11 @@ extension WorkerConfiguration {
         guard let gateway = gateways[name], let url = gateway.proxy else { return nil }
         var proxy = GatewayConfiguration.Proxy(host: url.host, port: url.port ?? 3_128)
         guard let file = gateway.proxyCredentialsFile else { return proxy }
-        let place = ["gateways", name, "proxy_credentials_file"]
-        do throws(SecretReader.Problem) {
-            let secret = try reader.read(SecretSource(file: file))
-            if let warning = secret.warning { report(mistake(.warning, at: place, warning)) }
-            let parts = secret.text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, !parts[0].isEmpty else {
-                report(mistake(at: place, "what is there is not user:password"))
-                return nil
-            }
-            proxy.authorization =
-                HTTPClient.Authorization.basic(username: String(parts[0]), password: String(parts[1])).headerValue
-            return proxy
-        } catch {
-            report(mistake(at: place, error.message))
-            return nil
-        }
+        let credentials = userAndPassword(
+            in: file, form: "user:password", at: ["gateways", name, "proxy_credentials_file"], reader, report)
+        guard let credentials else { return nil }
+        proxy.authorization =
+            HTTPClient.Authorization.basic(username: credentials.user, password: credentials.password).headerValue
+        return proxy
     }
 }

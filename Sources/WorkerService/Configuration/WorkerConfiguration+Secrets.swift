@@ -87,21 +87,30 @@ extension WorkerConfiguration {
         }
     }
 
-    /// `USER:PASSWORD`; a user's name has no colon.
     func proxyCredentials(
         _ reader: SecretReader, _ report: Report
     ) -> WebhookConfiguration.Proxy.Credentials? {
         guard let file = webhooks.proxyCredentialsFile else { return nil }
-        let place = ["webhooks", "proxy_credentials_file"]
+        return userAndPassword(
+            in: file, form: "USER:PASSWORD", at: ["webhooks", "proxy_credentials_file"], reader, report
+        ).map { .init(user: $0.user, password: $0.password) }
+    }
+
+    /// What a file for a proxy holds. A user's name has no colon.
+    ///
+    /// - Parameter form: how the file's line is called if it is not like that.
+    func userAndPassword(
+        in file: String, form: String, at place: [String], _ reader: SecretReader, _ report: Report
+    ) -> (user: String, password: String)? {
         do throws(SecretReader.Problem) {
             let secret = try reader.read(SecretSource(file: file))
             if let warning = secret.warning { report(mistake(.warning, at: place, warning)) }
             let parts = secret.text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, !parts[0].isEmpty else {
-                report(mistake(at: place, "what is there is not USER:PASSWORD"))
+                report(mistake(at: place, "what is there is not \(form)"))
                 return nil
             }
-            return .init(user: String(parts[0]), password: String(parts[1]))
+            return (String(parts[0]), String(parts[1]))
         } catch {
             report(mistake(at: place, error.message))
             return nil
